@@ -1,0 +1,64 @@
+"""How processes ended: the values that the supervisor makes and the diagnosis reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from launcher.contract import FailureRecord, Progress
+
+
+class Reason(Enum):
+    """Why an attempt ended."""
+
+    SUCCESS = "every rank ended with 0"
+    FAILURE = "a rank failed"
+    HANG = "a rank made no progress"
+    EXIT_SKEW = "some ranks ended well, others went on"
+    STOPPED = "the launcher was stopped by a signal"
+    START = "a process could not be started"
+
+
+@dataclass(frozen=True)
+class RankOutcome:
+    """How one process ended.
+
+    ``returncode`` is Popen's: negative for a signal, None where it had to be left behind (never in a
+    healthy kernel). ``signalled_ns`` is when the launcher first signalled it, None where it ended
+    by itself; both times are CLOCK_MONOTONIC.
+    """
+
+    rank: int
+    pid: int
+    returncode: int | None
+    ended_ns: int
+    signalled_ns: int | None = None
+    failure: FailureRecord | None = None
+    progress: Progress | None = None
+    device: str = ""
+    log_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AttemptOutcome:
+    """How one start of the whole group ended."""
+
+    attempt: int
+    reason: Reason
+    ranks: Sequence[RankOutcome]
+    scheduler: RankOutcome | None = None
+    suspects: tuple[int, ...] = ()
+    """Ranks that a hang watch blames, the most suspicious first."""
+    signal: int | None = None
+    """The signal that stopped the launcher."""
+    detail: str = ""
+    memory_kills: int | None = None
+    """Kills by the kernel's memory killer in our cgroup during the attempt; None = unreadable."""
+    left_over: tuple[int, ...] = ()
+    """Processes that carry our tag and could not be ended (pids)."""
+    started_ns: int = 0
+    ended_ns: int = 0
+    first_step: int = 0
+    last_step: int = 0
+    notes: tuple[str, ...] = field(default=())

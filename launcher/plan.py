@@ -1,0 +1,108 @@
+"""What will be started: a value, made before anything runs, printed whole by ``--dry-run``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from launcher.contract import ATTEMPT, RunPaths
+
+SCHEDULER = -1
+"""The rank number under which MindSpore's scheduler is supervised; it is no worker."""
+
+
+@dataclass(frozen=True)
+class ProcessPlan:
+    """One process: its command, the variables it gets beside the launcher's own, and its place.
+
+    ``environment`` is an overlay: a value of None removes the variable from what is inherited.
+    """
+
+    rank: int
+    local_rank: int
+    command: tuple[str, ...]
+    environment: Mapping[str, str | None]
+    cpus: tuple[int, ...] = ()
+    device_id: int | None = None
+    records_failures: bool = False
+    """True where the process runs under ``launcher/boot.py``: it writes a record when it fails and
+    answers the stack signal."""
+
+    @property
+    def is_scheduler(self) -> bool:
+        return self.rank == SCHEDULER
+
+    @property
+    def title(self) -> str:
+        return "scheduler" if self.is_scheduler else f"rank {self.rank}"
+
+    def log(self, paths: RunPaths, attempt: int) -> Path:
+        return paths.scheduler_log(attempt) if self.is_scheduler else paths.log(attempt, self.rank)
+
+    def for_attempt(self, attempt: int, fresh: Mapping[str, str]) -> ProcessPlan:
+        """Return this process for another attempt, with new values for what an attempt owns."""
+        taken = {name: value for name, value in fresh.items() if name in self.environment}
+        return replace(self, environment={**self.environment, **taken, ATTEMPT: str(attempt)})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All processes of this node, in the order of their ranks."""
+
+    job_id: str
+    run_dir: Path
+    world_size: int
+    device_target: str
+    rendezvous: str
+    workers: tuple[ProcessPlan, ...]
+    scheduler: ProcessPlan | None = None
+    nnodes: int = 1
+    node_rank: int = 0
+    host: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def processes(self) -> tuple[ProcessPlan, ...]:
+        """The scheduler first: workers look for it as soon as they start."""
+        return (*([self.scheduler] if self.scheduler else []), *self.workers)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long the supervisor waits for what (DESIGN section 2); 0 switches a watch off."""
+
+    max_restarts: int = 0
+    grace_s: float = 20.0
+    hang_timeout_s: float = 300.0
+    first_step_timeout_s: float = 1800.0
+    exit_skew_s: float = 300.0
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan as ``--dry-run`` and the manifest show it."""
+
+    def process(one: ProcessPlan) -> dict[str, Any]:
+        return {
+            **({} if one.is_scheduler else {"rank": one.rank, "local_rank": one.local_rank}),
+            "node": plan.host,
+            "node_rank": plan.node_rank,
+            "device_id": one.device_id,
+            "command": list(one.command),
+            "environment": dict(one.environment),
+            "cores": list(one.cpus),
+        }
+
+    return {
+        "job_id": plan.job_id,
+        "run_dir": str(plan.run_dir),
+        "world_size": plan.world_size,
+        "nnodes": plan.nnodes,
+        "node_rank": plan.node_rank,
+        "device_target": plan.device_target,
+        "rendezvous": plan.rendezvous,
+        "scheduler": process(plan.scheduler) if plan.scheduler else None,
+        "ranks": [process(worker) for worker in plan.workers],
+        "notes": list(plan.notes),
+    }
