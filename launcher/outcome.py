@@ -24,9 +24,9 @@ class Reason(Enum):
 class RankOutcome:
     """How one process ended.
 
-    ``returncode`` is Popen's: negative for a signal, None where it had to be left behind (never in a
-    healthy kernel). ``signalled_ns`` is when the launcher first signalled it, None where it ended
-    by itself; both times are CLOCK_MONOTONIC.
+    ``returncode`` is Popen's: negative for a signal, None where it could not be ended.
+    ``signalled_ns`` is when the launcher first signalled it, None where it ended by itself; both
+    times are CLOCK_MONOTONIC.
     """
 
     rank: int
