@@ -1,0 +1,57 @@
+"""All errors of cifar_dist that a user can act on.
+
+CifarDistError                exit 1
+ +-- ConfigError              exit 2: a recipe or an override is wrong
+ +-- DataError                exit 2: images, labels or an archive are missing or damaged
+ +-- ModelError               exit 2: no such model, or it does not fit what was asked of it
+ +-- CheckpointError          exit 2: a checkpoint is missing, damaged or of another run
+ +-- NotComputableError       exit 1: a number has no value, such as an accuracy of no images
+ +-- NotReadyError            exit 75: something is not there yet; the same command may work later
+
+Each is shown as one message without a traceback: what is wrong, where, what was given, what to do.
+Any other exception is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from launcher.contract import EXIT_TEMPORARY, EXIT_USAGE
+
+
+class CifarDistError(Exception):
+    """An error that the user can act on."""
+
+    exit_code = 1
+
+
+class ConfigError(CifarDistError):
+    """A recipe or an override cannot be used."""
+
+    exit_code = EXIT_USAGE
+
+
+class DataError(CifarDistError):
+    """Images, labels or an archive are missing or damaged."""
+
+    exit_code = EXIT_USAGE
+
+
+class ModelError(CifarDistError):
+    """There is no such model, or it does not fit what was asked of it."""
+
+    exit_code = EXIT_USAGE
+
+
+class CheckpointError(CifarDistError):
+    """A checkpoint is missing, damaged or of another run."""
+
+    exit_code = EXIT_USAGE
+
+
+class NotComputableError(CifarDistError):
+    """A number has no value for what was given."""
+
+
+class NotReadyError(CifarDistError):
+    """Something is not there yet; the same command may work later."""
+
+    exit_code = EXIT_TEMPORARY
