@@ -1,0 +1,40 @@
+"""The first weights of a network, from a seed alone.
+
+MindSpore's own initialisers draw from NumPy's global state, so that a weight depends on everything
+that was drawn before it. Here each tensor has a stream of its own, found by (seed, name): the same on
+every rank and device, and untouched by a layer that is added elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from mindspore import Tensor, nn
+
+
+def draw_weights(network: nn.Cell, *, seed: int) -> None:
+    """Draw the random weights of a newly built network, in place.
+
+    Weights that are not random (biases, batch normalisation) are set when a layer is built.
+
+    Args:
+        network: cells with a ``weight_std`` (see ``cifar_dist.models.layers``) get normal weights
+            of mean 0 and that standard deviation.
+        seed: any whole number.
+    """
+    for name, cell in network.cells_and_names():
+        std = getattr(cell, "weight_std", None)
+        if std is not None:
+            weight = cell.weight
+            weight.set_data(Tensor(std * normal(f"{name}.weight", weight.shape, seed=seed)))
+
+
+def normal(name: str, shape: tuple[int, ...], *, seed: int) -> np.ndarray:
+    """Return float32[shape] of standard normal numbers that depend on (seed, name) only.
+
+    The stream is Philox (Salmon et al. 2011), keyed with a hash of both.
+    """
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    key = int.from_bytes(digest[:16], "little")
+    return np.random.Generator(np.random.Philox(key=key)).standard_normal(shape, dtype=np.float32)
