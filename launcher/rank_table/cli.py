@@ -1,0 +1,150 @@
+"""`launcher rank-table make|check|show|merge`: the command line over the tables."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from launcher.contract import EXIT_USAGE
+from launcher.errors import RankTableError, UsageError
+from launcher.rank_table.hccn import parse_hccn_conf
+from launcher.rank_table.lint import load, read_file
+from launcher.rank_table.make import Machine, make_table
+from launcher.rank_table.merge import merge_tables
+from launcher.rank_table.model import PRODUCTS, RankTable
+from launcher.rank_table.show import show
+from launcher.rank_table.write import to_json, write
+
+HCCN_CONF = Path("/etc/hccn.conf")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `rank-table` and its four commands to the launcher's subparsers."""
+    parser = subparsers.add_parser("rank-table", help="make, check, show or merge HCCL rank tables")
+    commands = parser.add_subparsers(dest="rank_table_command", required=True, metavar="COMMAND")
+    product = argparse.ArgumentParser(add_help=False)
+    product.add_argument("--product", choices=PRODUCTS, help="check the rules of this product too")
+
+    check = commands.add_parser("check", parents=[product], help="list every problem of a table")
+    check.add_argument("file", type=Path)
+    one = commands.add_parser("show", parents=[product], help="print a table for people")
+    one.add_argument("file", type=Path)
+    merge = commands.add_parser("merge", parents=[product], help="one table out of several")
+    merge.add_argument("files", type=Path, nargs="+")
+    _add_output(merge)
+    _add_make(commands, product)
+
+
+def _add_make(commands: Any, product: argparse.ArgumentParser) -> None:
+    make = commands.add_parser("make", parents=[product], help="a table of this machine")
+    make.add_argument("--devices", required=True, help="physical device ids, such as 0-3,6")
+    make.add_argument("--server-id", default=None, help="unique name (default: the host name)")
+    make.add_argument(
+        "--hccn-conf", type=Path, default=HCCN_CONF, help=f"addresses (default: {HCCN_CONF})"
+    )
+    make.add_argument(
+        "--address", action="append", default=[], metavar="N=IP", help="address of device N"
+    )
+    _add_output(make)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--output", type=Path, help="file ending in .json (default: print the table)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command that was parsed; return the exit code.
+
+    Raises:
+        UsageError: a table or an option is wrong (exit 2).
+    """
+    command = args.rank_table_command
+    if command == "check":
+        return check(args.file, args.product)
+    if command == "show":
+        sys.stdout.write(show(load(args.file, product=args.product)))
+        return 0
+    if command == "merge":
+        tables = [load(path, product=args.product) for path in args.files]
+        return emit(merge_tables(tables, product=args.product), args.output)
+    return emit(make_table([_machine(args)], product=args.product), args.output)
+
+
+def check(path: Path, product: str | None) -> int:
+    """Print every problem of a table; return 0 (good, notes allowed) or 2."""
+    reading = read_file(path, product=product)
+    for problem in reading.problems:
+        sys.stdout.write(f"{problem}\n")
+    if reading.table is None:
+        sys.stdout.write(f"{path}: bad\n")
+        return EXIT_USAGE
+    table = reading.table
+    servers = f"{len(table.servers)} server{'s' * (len(table.servers) != 1)}"
+    sys.stdout.write(f"{path}: good, form {table.form}, {servers}, {table.world_size} ranks\n")
+    return 0
+
+
+def emit(table: RankTable, output: Path | None) -> int:
+    """Write a table to a file, or print it."""
+    if output is None:
+        sys.stdout.write(to_json(table))
+        return 0
+    if output.suffix != ".json":
+        raise RankTableError(f"--output {output}: HCCL opens only files that end in .json")
+    try:
+        write(table, output)
+    except OSError as error:
+        raise RankTableError(f"--output {output} cannot be written: {error.strerror}") from None
+    return 0
+
+
+def _machine(args: argparse.Namespace) -> Machine:
+    devices = parse_devices(args.devices)
+    addresses = _from_conf(args.hccn_conf) | _from_options(args.address)
+    wanted = {number: addresses[number] for number in devices if number in addresses}
+    return Machine(args.server_id or socket.gethostname(), devices, wanted)
+
+
+def parse_devices(text: str) -> tuple[int, ...]:
+    """Return the device ids of a list such as ``0-3,6``.
+
+    Raises:
+        UsageError: no such list.
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not _is_id(first) or not _is_id(last) or int(first) > int(last):
+            raise UsageError(f"--devices {text!r}: {part!r} is no device id or range such as 0-3")
+        numbers += range(int(first), int(last) + 1)
+    return tuple(numbers)
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 4
+
+
+def _from_conf(path: Path) -> dict[int, str]:
+    try:
+        return parse_hccn_conf(path.read_text(encoding="utf-8", errors="replace")).addresses
+    except OSError as error:
+        if path == HCCN_CONF:
+            return {}
+        raise UsageError(f"--hccn-conf {path} cannot be read: {error.strerror}") from None
+
+
+def _from_options(options: Sequence[str]) -> dict[int, str]:
+    addresses = {}
+    for option in options:
+        number, equals, address = option.partition("=")
+        if not equals or not _is_id(number):
+            raise UsageError(f"--address {option!r}: N=IP is expected, such as 0=192.168.100.101")
+        addresses[int(number)] = address
+    return addresses
