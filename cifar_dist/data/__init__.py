@@ -1,0 +1,1 @@
+"""Images: read, made, sharded, augmented, batched. NumPy only; nothing here imports MindSpore."""
