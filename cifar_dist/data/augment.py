@@ -1,8 +1,8 @@
 """Random crops and flips of whole batches, as a pure function of (seed, epoch, image).
 
-The data set is padded once; a batch is then one gather of 32-byte rows. A flip reverses the bytes of
-each row as 64-bit words, which is many times faster than picking single bytes. Bytes stay bytes: they
-cross to the device as they are and are normalised there.
+The data set is padded once; a batch is then one gather of 32-byte rows. A flip reverses the bytes
+of each row as 64-bit words, which is many times faster than picking single bytes. Bytes stay bytes:
+they cross to the device as they are and are normalised there.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class PaddedImages:
     """A data set with room around each image, from which crops are gathered.
 
     Attributes:
-        rows: rows[n, y, x] is the crop of image n that begins y rows and x columns within its padding,
-            as [C, H] items of W bytes. A view: neighbouring crops share memory.
+        rows: rows[n, y, x] is the crop of image n that begins y rows and x columns within its
+            padding, as [C, H] items of W bytes. A view: neighbouring crops share memory.
         padding: pixels on every side.
     """
 
@@ -94,11 +94,10 @@ def draw_views(
         padding: crops begin anywhere in 0 to 2 * padding, both ways.
         flip: mirror each image with probability one half.
     """
-    place = draws(seed, "crop", epoch, indices)
+    bits = draws(seed, "view", epoch, indices)
     side = 2 * padding + 1
-    mirror = draws(seed, "flip", epoch, indices) >> np.uint64(63)
-    flipped = mirror.astype(np.bool_) if flip else np.zeros(len(indices), dtype=np.bool_)
-    return Views(below(place >> np.uint64(32), side), below(place, side), flipped)
+    mirror = (bits & np.uint64(flip)).astype(np.bool_)
+    return Views(below(bits >> np.uint64(32), side), below(bits, side), mirror)
 
 
 def gather(images: PaddedImages, indices: NDArray[np.int64], views: Views) -> NDArray[np.uint8]:
@@ -113,10 +112,11 @@ def gather(images: PaddedImages, indices: NDArray[np.int64], views: Views) -> ND
 
 
 def normalise(images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what the first layer sees: float32[N, 3, H, W] with mean 0 and deviation 1 per channel.
+    """Return what the first layer sees: float32[N, 3, H, W] of mean 0, deviation 1 per channel.
 
     The training graph computes the same on the device; this is its reference.
     """
     mean = np.array(MEAN_RGB, dtype=np.float32).reshape(3, 1, 1)
     std = np.array(STD_RGB, dtype=np.float32).reshape(3, 1, 1)
-    return (images_nchw.astype(np.float32) / np.float32(255) - mean) / std
+    fractions: NDArray[np.float32] = images_nchw.astype(np.float32) / np.float32(255)
+    return (fractions - mean) / std

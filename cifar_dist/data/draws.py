@@ -46,12 +46,15 @@ def draws(seed: int, stream: str, epoch: int, indices: ArrayLike) -> NDArray[np.
 def below(bits: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
     """Turn the low 32 of the given bits into numbers of 0 to count - 1, all equally likely.
 
+    The result hangs on the high ones among them: for a small count the lowest bit is still free.
+
     Args:
-        bits: shift away those that are used for something else.
+        bits: of :func:`draws`; shifted right by 32 they give a second, independent number.
         count: 1 to 2**31; the odds differ by less than count / 2**32.
     """
     scaled: NDArray[np.uint64] = (bits & np.uint64(0xFFFFFFFF)) * np.uint64(count)
-    return (scaled >> np.uint64(32)).astype(np.int64)
+    scaled >>= np.uint64(32)
+    return scaled.astype(np.int64)
 
 
 def _mix_one(value: int) -> int:

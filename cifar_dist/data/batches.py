@@ -1,0 +1,147 @@
+"""The batches of one rank: augmented ones for training from any step on, masked ones for evaluation.
+
+Every batch is a pure function of the plan, the epoch and the step, so that a run can be resumed in
+the middle of an epoch and gets the batches it would have had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_dist.config.batch import batch_size_per_rank
+from cifar_dist.config.schema import Config
+from cifar_dist.data.augment import PaddedImages, draw_views, gather, pad_images
+from cifar_dist.data.dataset import Dataset
+from cifar_dist.data.shard import epoch_permutation, eval_shard, steps_per_epoch, train_indices
+from cifar_dist.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """What decides the training batches of one rank.
+
+    ``batch_size`` is per rank; ``random_crop_padding`` 0 means no crop.
+    """
+
+    seed: int
+    batch_size: int
+    rank: int = 0
+    world_size: int = 1
+    random_crop_padding: int = 4
+    random_flip: bool = True
+
+    @property
+    def global_batch_size(self) -> int:
+        return self.batch_size * self.world_size
+
+
+class TrainBatch(NamedTuple):
+    """One rank's part of one step.
+
+    ``images_nchw`` is uint8[B, 3, 32, 32], ``labels`` int32[B], ``indices`` int64[B] the images'
+    positions in the data set; ``step`` is 0-based within the 0-based ``epoch``.
+    """
+
+    images_nchw: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    indices: NDArray[np.int64]
+    epoch: int
+    step: int
+
+
+class EvalBatch(NamedTuple):
+    """Images to evaluate: ``mask`` is bool[B], False where an entry only fills up the shape."""
+
+    images_nchw: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    mask: NDArray[np.bool_]
+
+
+def plan_batches(config: Config, *, rank: int, world_size: int) -> BatchPlan:
+    """Return the plan of one rank of a run.
+
+    Raises:
+        ConfigError: the global batch cannot be divided evenly over the ranks.
+    """
+    return BatchPlan(
+        seed=config.train.seed,
+        batch_size=batch_size_per_rank(config.data, world_size),
+        rank=rank,
+        world_size=world_size,
+        random_crop_padding=config.data.random_crop_padding,
+        random_flip=config.data.random_flip,
+    )
+
+
+class TrainBatches:
+    """The training set of one rank, padded once, and its batches from any step on.
+
+    Args:
+        dataset: the whole training set; every rank has all of it and reads its own part.
+        plan: see :class:`BatchPlan`.
+
+    Raises:
+        ConfigError: the data set is smaller than one global batch.
+    """
+
+    def __init__(self, dataset: Dataset, plan: BatchPlan) -> None:
+        self.plan = plan
+        self.steps_per_epoch = steps_per_epoch(len(dataset), plan.global_batch_size)
+        if self.steps_per_epoch == 0:
+            raise ConfigError(
+                f"a global batch of {plan.global_batch_size:,} is more than the {len(dataset):,} "
+                "training images: lower data.global_batch_size or data.batch_size"
+            )
+        self._labels = dataset.labels
+        self._images: PaddedImages = pad_images(dataset.images_nchw, plan.random_crop_padding)
+
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
+        """Yield the batches of one epoch, from a 0-based step of it on."""
+        permutation = epoch_permutation(self.plan.seed, epoch, len(self._labels))
+        for step in range(first_step, self.steps_per_epoch):
+            yield self._batch(permutation, epoch, step)
+
+    def epochs(self, epochs: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
+        """Yield the batches of a whole run, from a 0-based step counted over all epochs on."""
+        first_epoch, step = divmod(first_step, self.steps_per_epoch)
+        for epoch in range(first_epoch, epochs):
+            yield from self.epoch(epoch, first_step=step if epoch == first_epoch else 0)
+
+    def _batch(self, permutation: NDArray[np.int64], epoch: int, step: int) -> TrainBatch:
+        plan = self.plan
+        indices = train_indices(
+            permutation,
+            step,
+            batch_size=plan.batch_size,
+            rank=plan.rank,
+            world_size=plan.world_size,
+        )
+        views = draw_views(
+            indices,
+            seed=plan.seed,
+            epoch=epoch,
+            padding=plan.random_crop_padding,
+            flip=plan.random_flip,
+        )
+        images = gather(self._images, indices, views)
+        return TrainBatch(images, self._labels[indices], indices, epoch, step)
+
+
+def eval_batches(
+    dataset: Dataset, *, batch_size: int, rank: int, world_size: int
+) -> Iterator[EvalBatch]:
+    """Yield one rank's part of the test set, in batches of one shape.
+
+    Over all ranks each image is under a True of the mask exactly once; all ranks get equally many
+    batches.
+    """
+    indices, masks = eval_shard(
+        len(dataset), batch_size=batch_size, rank=rank, world_size=world_size
+    )
+    for of_batch, mask in zip(indices, masks, strict=True):
+        yield EvalBatch(dataset.images_nchw[of_batch], dataset.labels[of_batch], mask)
