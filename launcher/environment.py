@@ -1,0 +1,103 @@
+"""The variables of a worker and of the scheduler, as overlays of what the launcher inherited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from launcher.contract import RankEnv
+
+_OF_ANOTHER_RENDEZVOUS = frozenset(
+    {
+        "MS_ROLE",
+        "MS_SCHED_HOST",
+        "MS_SCHED_PORT",
+        "MS_WORKER_NUM",
+        "MS_SERVER_NUM",
+        "MS_NODE_ID",
+        "RANK_TABLE_FILE",
+        "MINDSPORE_HCCL_CONFIG_PATH",
+        "RANK_ID",
+        "RANK_SIZE",
+        "DEVICE_ID",
+    }
+)
+_OF_MPI = ("OMPI_", "PMIX_")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+
+Overlay = dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """Where MindSpore's scheduler listens, and how long its cluster waits."""
+
+    host: str
+    port: int
+    world_size: int
+    patience_s: int
+    """Longer than the launcher's own watches: the launcher sees a lost rank at once and explains
+    it, MindSpore's heartbeat would end the other ranks after 30 s without a reason."""
+
+    def environment(self, role: str, inherited: Mapping[str, str]) -> dict[str, str]:
+        waits = {"MS_NODE_TIMEOUT": self.patience_s, "MS_TOPO_TIMEOUT": self.patience_s}
+        return {
+            "MS_ROLE": role,
+            "MS_SCHED_HOST": self.host,
+            "MS_SCHED_PORT": str(self.port),
+            "MS_WORKER_NUM": str(self.world_size),
+            **{name: str(value) for name, value in waits.items() if name not in inherited},
+        }
+
+
+def leftovers(inherited: Mapping[str, str]) -> Overlay:
+    """Return the removal of every variable there is of another rendezvous, or of another rank."""
+    return {
+        name: None
+        for name in sorted(inherited)
+        if name in _OF_ANOTHER_RENDEZVOUS or name.startswith(_OF_MPI)
+    }
+
+
+def worker_environment(
+    who: RankEnv,
+    *,
+    inherited: Mapping[str, str],
+    scheduler: Scheduler | None = None,
+    threads: int | None = None,
+) -> Overlay:
+    """Return the overlay of one worker.
+
+    Args:
+        who: the rank; its variables are what ``RankEnv.from_environ`` reads back.
+        inherited: the launcher's own environment; what the user set there wins for time-outs and
+            thread counts.
+        scheduler: the dynamic cluster to join; None for one worker or a foreign rendezvous.
+        threads: the worker's share of cores; None leaves the thread counts alone.
+    """
+    overlay = leftovers(inherited)
+    if scheduler is not None:
+        overlay.update(scheduler.environment("MS_WORKER", inherited))
+        overlay["MS_NODE_ID"] = str(who.rank)
+    if threads is not None:
+        overlay.update({name: str(threads) for name in _THREADS if name not in inherited})
+    overlay.update({name: value for name, value in _PYTHON.items() if name not in inherited})
+    overlay.update(who.to_environ())
+    return overlay
+
+
+def scheduler_environment(
+    scheduler: Scheduler, who: RankEnv, *, inherited: Mapping[str, str]
+) -> Overlay:
+    """Return the overlay of the scheduler: the same cluster, no rank, one thread."""
+    tags = who.to_environ()
+    for name in ("RANK_ID", "RANK_SIZE", "DEVICE_ID"):
+        tags.pop(name, None)
+    return {
+        **leftovers(inherited),
+        **scheduler.environment("MS_SCHED", inherited),
+        **{name: "1" for name in _THREADS},
+        **_PYTHON,
+        **tags,
+    }

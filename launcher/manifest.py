@@ -1,0 +1,130 @@
+"""``manifest.json``: what was run, with what, when, and how it ended (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from launcher.contract import RunPaths, write_atomic
+from launcher.diagnosis import Verdict
+from launcher.outcome import AttemptOutcome
+from launcher.plan import Plan, to_json
+from launcher.recipe import CheckedRecipe
+
+_GIT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The manifest of one run: written when it starts and once more when it has ended."""
+
+    paths: RunPaths
+    plan: Plan
+    argv: Sequence[str]
+    checked: CheckedRecipe | None = None
+    started_s: float = field(default_factory=time.time)
+    revision: Mapping[str, Any] | None = None
+
+    def write_start(self) -> None:
+        write_atomic(self.paths.manifest, _json(self._known()), sync=False)
+
+    def write_end(self, outcomes: Sequence[AttemptOutcome], verdict: Verdict) -> None:
+        """Write the whole manifest; a full disk must not hide how the run ended."""
+        values = {
+            **self._known(),
+            "end": _moment(time.time()),
+            "attempts": [_attempt(outcome) for outcome in outcomes],
+            "exit_code": verdict.exit_code,
+            "root_cause_rank": verdict.root_cause_rank,
+            "reason": verdict.reason.name.lower(),
+        }
+        write_atomic(self.paths.manifest, _json(values))
+
+    def _known(self) -> dict[str, Any]:
+        plan = to_json(self.plan)
+        return {
+            "command": list(self.argv),
+            "directory": os.getcwd(),
+            "host": self.plan.host,
+            "python": platform.python_version(),
+            "executable": sys.executable,
+            "versions": dict(self.checked.versions) if self.checked else {},
+            "git": self.revision,
+            "seed": self.checked.seed if self.checked else None,
+            "plan": plan,
+            "start": _moment(self.started_s),
+            "end": None,
+            "attempts": [],
+            "exit_code": None,
+        }
+
+
+def read_revision() -> dict[str, Any] | None:
+    """Return the git revision of the working directory and whether tracked files were changed.
+
+    None where this is no checkout, git is missing, or it does not answer within two seconds.
+    """
+    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_GIT_S,
+            check=True,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return parse_revision(done.stdout.decode("utf-8", "replace"))
+
+
+def parse_revision(status: str) -> dict[str, Any] | None:
+    """Return revision, branch and dirty flag from ``git status --porcelain=v2 --branch``."""
+    headers, dirty = {}, False
+    for line in status.splitlines():
+        if line.startswith("# "):
+            name, _, value = line[2:].partition(" ")
+            headers[name] = value
+        else:
+            dirty = True
+    revision = headers.get("branch.oid", "(initial)")
+    if revision == "(initial)":
+        return None
+    return {"revision": revision, "branch": headers.get("branch.head"), "dirty": dirty}
+
+
+def _attempt(outcome: AttemptOutcome) -> dict[str, Any]:
+    return {
+        "attempt": outcome.attempt,
+        "reason": outcome.reason.name.lower(),
+        "duration_s": round((outcome.ended_ns - outcome.started_ns) / 1e9, 3),
+        "ranks": [
+            {
+                "rank": rank.rank,
+                "pid": rank.pid,
+                "returncode": rank.returncode,
+                "stopped_by_launcher": rank.signalled_ns is not None,
+            }
+            for rank in outcome.ranks
+        ],
+        "notes": list(outcome.notes),
+    }
+
+
+def _moment(seconds: float) -> str:
+    """Return local time with its offset, to the millisecond (ISO 8601)."""
+    text = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
+    return f"{text[:19]}.{int(seconds % 1 * 1000):03d}{text[19:]}"
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"

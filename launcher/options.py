@@ -1,0 +1,225 @@
+"""Every option of the command line: one row each, and the value that they become."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from launcher.errors import UsageError
+from launcher.ranges import parse_ranges
+
+WHAT, WHERE, FAILURE, OUTPUT = (
+    "what to run",
+    "where to run it",
+    "failure handling",
+    "output",
+)
+
+
+@dataclass(frozen=True)
+class LaunchSpec:
+    """What was asked for, checked one by one but not yet against this host.
+
+    ``command`` is what follows ``--``; ``recipe`` and ``overrides`` are the other form. None means
+    that the launcher chooses. ``console`` holds the ranks to show, None for all.
+    """
+
+    command: tuple[str, ...] = ()
+    recipe: str | None = None
+    overrides: tuple[str, ...] = ()
+    nproc: int | None = None
+    devices: tuple[int, ...] | None = None
+    device_target: str = "auto"
+    rendezvous: str = "auto"
+    master_port: int | None = None
+    bind: str = "cores"
+    run_dir: Path | None = None
+    max_restarts: int = 0
+    grace_s: float = 20.0
+    hang_timeout_s: float = 300.0
+    first_step_timeout_s: float = 1800.0
+    exit_skew_s: float = 300.0
+    console: frozenset[int] | None = frozenset({0})
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: ``--name METAVAR``; without a metavar it is a switch.
+
+    ``parse`` turns the text of a flag or of the environment into the value of ``field``; it raises
+    ValueError that says what is allowed.
+    """
+
+    name: str
+    field: str
+    group: str
+    metavar: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that gives this option a default."""
+        return "LAUNCHER_" + self.name.upper().replace("-", "_")
+
+
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    allowed = f"a whole number from {least}" + (f" to {most}" if most else " up")
+
+    def parse(text: str) -> int:
+        digits = text[1:] if text[:1] in "+-" else text
+        if not (digits.isascii() and digits.isdecimal()) or int(text) < least:
+            raise ValueError(f"must be {allowed}")
+        if most is not None and int(text) > most:
+            raise ValueError(f"must be {allowed}")
+        return int(text)
+
+    return parse
+
+
+def _or_auto(parse_number: Callable[[str], int]) -> Callable[[str], int | None]:
+    def parse(text: str) -> int | None:
+        if text == "auto":
+            return None
+        try:
+            return parse_number(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or 'auto'") from None
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise ValueError("must be a number of seconds, 0 or more")
+    return value
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        match = {value.lower(): value for value in allowed}.get(text.lower())
+        if match is None:
+            raise ValueError("must be one of " + ", ".join(allowed))
+        return match
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in values:
+        raise ValueError("must be 1 or 0")
+    return values[text.lower()]
+
+
+def _devices(text: str) -> tuple[int, ...]:
+    numbers = parse_ranges(text)
+    if any(after <= before for before, after in pairwise(numbers)):
+        raise ValueError("device ids must go up, each once (CANN stops reading at the first other)")
+    return numbers
+
+
+def _console(text: str) -> frozenset[int] | None:
+    named = {"rank0": frozenset({0}), "none": frozenset(), "all": None}
+    if text in named:
+        return named[text]
+    try:
+        return frozenset(parse_ranges(text))
+    except ValueError:
+        raise ValueError("must be rank0, all, none, or ranks such as 0-3,6") from None
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text)).expanduser()
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("config", "recipe", WHAT, "RECIPE", "", _text,
+           "train cifar_dist by this recipe: a path, or the name of one that ships"),
+    Option("nproc", "nproc", WHERE, "N|auto", "auto", _or_auto(_whole(1)),
+           "workers on this node; auto = visible NPUs, else 1",
+           ("nproc-per-node", "local-worker-num")),
+    Option("devices", "devices", WHERE, "LIST", "", _devices,
+           "physical device ids of the NPUs to use, such as 0-3,6; default: the first nproc"),
+    Option("device-target", "device_target", WHERE, "TARGET", "auto",
+           _one_of("Ascend", "CPU", "auto"),
+           "Ascend, CPU or auto; auto = Ascend where an NPU is visible, else CPU"),
+    Option("rendezvous", "rendezvous", WHERE, "HOW", "auto", _one_of("auto", "cluster", "none"),
+           "how ranks find each other: cluster = MindSpore's dynamic cluster with its scheduler; "
+           "none = not our business; auto = cluster, and none for one worker"),
+    Option("master-port", "master_port", WHERE, "PORT", "", _whole(1024, 65535),
+           "port of the scheduler; default: a free one"),
+    Option("bind", "bind", WHERE, "HOW", "cores", _one_of("none", "cores", "numa"),
+           "cores = an even share of the allowed cores for each worker, and as many threads; "
+           "numa = the same within NUMA nodes; none = leave both alone"),
+    Option("max-restarts", "max_restarts", FAILURE, "K", "0", _whole(0),
+           "restarts of the whole group after a failure that is worth one"),
+    Option("grace", "grace_s", FAILURE, "S", "20", _seconds,
+           "seconds between SIGTERM and SIGKILL"),
+    Option("hang-timeout", "hang_timeout_s", FAILURE, "S", "300", _seconds,
+           "no progress on some rank for so many seconds = hang; 0 = off"),
+    Option("first-step-timeout", "first_step_timeout_s", FAILURE, "S", "1800", _seconds,
+           "the same until a rank's first step (graph compilation); 0 = off"),
+    Option("exit-skew", "exit_skew_s", FAILURE, "S", "300", _seconds,
+           "some ranks ended well, others still run for so many seconds = hang; 0 = off"),
+    Option("run-dir", "run_dir", OUTPUT, "DIR", "", _path,
+           "folder for everything that this run writes; default: runs/<recipe or script>/<time>"),
+    Option("console", "console", OUTPUT, "RANKS", "rank0", _console,
+           "whose output reaches the terminal: rank0, all, none, or ranks such as 0-3,6"),
+    Option("dry-run", "dry_run", OUTPUT, "", "0", _switch,
+           "print the plan as JSON and start nothing"),
+)  # fmt: skip
+
+
+def resolve(flags: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a :class:`LaunchSpec` that a flag or the environment gives.
+
+    Args:
+        flags: option name -> text from the command line; these win.
+        environ: the environment; ``LAUNCHER_<NAME>`` is each option's default, empty = not set.
+
+    Raises:
+        UsageError: a value is not allowed.
+    """
+    fields: dict[str, Any] = {}
+    for option in OPTIONS:
+        if option.name in flags:
+            text, source = flags[option.name], f"--{option.name}"
+        elif environ.get(option.variable):
+            text, source = environ[option.variable], f"environment variable {option.variable}"
+        else:
+            continue
+        try:
+            fields[option.field] = option.parse(text)
+        except ValueError as error:
+            raise UsageError(f"{source}: {text!r} is not allowed: {error}") from None
+    return fields
+
+
+def canonical(argument: str) -> str:
+    """Return ``--nproc_per_node=2`` as ``--nproc=2``: dashes for underscores, aliases resolved."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    name = name.replace("_", "-")
+    for option in OPTIONS:
+        if name in option.aliases:
+            name = option.name
+    return f"--{name}{equals}{value}"

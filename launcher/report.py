@@ -1,0 +1,204 @@
+"""What the user reads at the end of a run: the root cause first, then what helps to act on it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from launcher.contract import FailureRecord, RunPaths
+from launcher.diagnosis import Verdict, own_code
+from launcher.hints import find_hint
+from launcher.outcome import AttemptOutcome, RankOutcome, Reason
+from launcher.plan import Plan
+from launcher.ranges import format_ranges
+
+_LOG_LINES = 20
+_TABLE_ROWS = 16
+
+
+def report(plan: Plan, outcome: AttemptOutcome, verdict: Verdict, *, ended_s: float) -> str:
+    """Return the report on the last attempt: whole lines, the first one is the headline.
+
+    Args:
+        ended_s: when the attempt ended, in seconds of the wall clock.
+    """
+    if outcome.reason is Reason.SUCCESS:
+        return _success(plan, outcome)
+    paths = RunPaths(plan.run_dir)
+    cause = verdict.cause
+    lines = [_headline(plan, outcome, verdict)]
+    if cause is not None:
+        lines += _facts(plan, outcome, cause)
+    if verdict.explanation:
+        lines.append(f"  {verdict.explanation}")
+    if outcome.reason in (Reason.HANG, Reason.EXIT_SKEW):
+        lines += _progress_table(outcome, cause, ended_s)
+        stacks = paths.stacks(outcome.attempt, 0).parent
+        if stacks.is_dir():
+            lines.append(f"  stacks: {shown(stacks)}")
+    elif cause is not None:
+        lines += _traceback(cause.failure) + _log(cause)
+    if cause is not None:
+        lines.append(f"  log: {shown(_log_path(paths, outcome, cause))}")
+        hint = _hint(cause) if outcome.reason is Reason.FAILURE else ""
+        lines += [f"  hint: {hint}"] if hint else []
+    lines += [f"  note: {note}" for note in outcome.notes]
+    lines += _others(verdict, outcome)
+    lines.append(f"  run directory: {shown(plan.run_dir)}")
+    lines.append(f"  exit code: {verdict.exit_code}")
+    return "\n".join(lines)
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def how_it_ended(rank: RankOutcome) -> str:
+    """Return ``exit code 3`` or ``SIGSEGV (signal 11)``."""
+    code = own_code(rank)
+    if code is None:
+        return "could not be ended"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"{signal.Signals(-code).name} (signal {-code})"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _success(plan: Plan, outcome: AttemptOutcome) -> str:
+    ranks = f"all {plan.world_size} ranks" if plan.world_size > 1 else "the rank"
+    seconds = (outcome.ended_ns - outcome.started_ns) / 1e9
+    restarts = f" (attempt {outcome.attempt})" if outcome.attempt else ""
+    lines = [f"{ranks} ended well after {seconds:.1f} s{restarts}; {shown(plan.run_dir)}"]
+    lines += [f"  note: {note}" for note in outcome.notes]
+    return "\n".join(lines + _left_over(outcome))
+
+
+def _headline(plan: Plan, outcome: AttemptOutcome, verdict: Verdict) -> str:
+    if outcome.reason is Reason.STOPPED:
+        return f"stopped by {signal.Signals(outcome.signal or signal.SIGTERM).name}"
+    cause = verdict.cause
+    if outcome.reason is Reason.HANG:
+        who = f"; suspected: {_who(plan, cause)}" if cause else ""
+        return f"hang: {outcome.detail or 'a rank made no progress'}{who}"
+    if outcome.reason is Reason.EXIT_SKEW:
+        who = f"; still running: {_who(plan, cause)}" if cause else ""
+        return f"hang: {outcome.detail or 'some ranks ended well, others went on'}{who}"
+    if cause is None:
+        return outcome.detail or "the run failed"
+    return f"{_who(plan, cause)} failed: {_what(cause)}"
+
+
+def _who(plan: Plan, rank: RankOutcome) -> str:
+    return "the scheduler" if rank.rank < 0 else f"rank {rank.rank} of {plan.world_size}"
+
+
+def _what(rank: RankOutcome) -> str:
+    failure = rank.failure
+    if failure is None:
+        return how_it_ended(rank)
+    if failure.type == "SystemExit":
+        return failure.message
+    first = failure.message.strip().splitlines()
+    message = f"{failure.type}: {first[0]}" if first else failure.type
+    return message + (" ..." if len(first) > 1 else "")
+
+
+def _facts(plan: Plan, outcome: AttemptOutcome, cause: RankOutcome) -> list[str]:
+    failure, progress = cause.failure, cause.progress
+    device = cause.device or (failure.device if failure else "")
+    facts = [
+        f"host {(failure.host if failure else '') or plan.host}",
+        f"device {device}" if device else "",
+        f"pid {cause.pid}",
+        how_it_ended(cause) if outcome.reason is Reason.FAILURE else "",
+        f"attempt {outcome.attempt}" if outcome.attempt else "",
+    ]
+    phase = (failure.phase if failure else "") or (progress.phase if progress else "")
+    facts.append(f"phase {phase}" if phase else "")
+    if progress is not None:
+        facts.append(f"epoch {progress.epoch}, step {progress.step}")
+    return ["  " + ", ".join(fact for fact in facts if fact)]
+
+
+def _traceback(failure: FailureRecord | None) -> list[str]:
+    if failure is None or not failure.traceback.strip():
+        return []
+    where = [] if failure.fatal else ["  in a thread that ended before:"]
+    return where + _indented(failure.traceback.rstrip().splitlines())
+
+
+def _log(cause: RankOutcome) -> list[str]:
+    """Return the end of the log, without what the traceback has already shown."""
+    known = set(cause.failure.traceback.splitlines()) if cause.failure else set()
+    tail = [line for line in cause.log_tail if line not in known][-_LOG_LINES:]
+    while tail and not tail[-1].strip():
+        tail.pop()
+    return ["  last lines of its log:", *_indented(tail)] if tail else []
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}".rstrip() for line in lines]
+
+
+def _log_path(paths: RunPaths, outcome: AttemptOutcome, cause: RankOutcome) -> Path:
+    if cause.rank < 0:
+        return paths.scheduler_log(outcome.attempt)
+    return paths.log(outcome.attempt, cause.rank)
+
+
+def _hint(cause: RankOutcome) -> str:
+    texts = []
+    if cause.failure is not None:
+        texts = [f"{cause.failure.type}: {cause.failure.message}", cause.failure.traceback]
+    return find_hint([*texts, "\n".join(reversed(cause.log_tail))], own_code(cause))
+
+
+def _progress_table(
+    outcome: AttemptOutcome, cause: RankOutcome | None, ended_s: float
+) -> list[str]:
+    rows = []
+    for rank in outcome.ranks:
+        mark = "->" if cause is not None and rank.rank == cause.rank else "  "
+        progress = rank.progress
+        if rank.returncode == 0 and rank.signalled_ns is None:
+            state = "ended well"
+        elif progress is None:
+            state = "gave no sign of progress"
+        else:
+            age_s = max(0.0, ended_s - progress.time)
+            age = f", {age_s:.0f} s before the end" if progress.time else ""
+            state = f"{progress.phase}, epoch {progress.epoch}, step {progress.step}{age}"
+        rows.append(f"  {mark} rank {rank.rank}: {state}")
+    if len(rows) <= _TABLE_ROWS:
+        return rows
+    marked = [row for row in rows if row.startswith("  ->")]
+    return [*marked, *rows[:_TABLE_ROWS], f"     ... {len(rows) - _TABLE_ROWS} more ranks"]
+
+
+def _others(verdict: Verdict, outcome: AttemptOutcome) -> list[str]:
+    lines = []
+    if verdict.secondary:
+        names = _ranks(verdict.secondary)
+        lines.append(f"  {names} failed as a consequence (see their logs)")
+    if verdict.stopped and outcome.reason is not Reason.STOPPED:
+        plural = "were" if len(verdict.stopped) > 1 else "was"
+        lines.append(f"  {_ranks(verdict.stopped)} {plural} stopped by the launcher")
+    return lines + _left_over(outcome)
+
+
+def _left_over(outcome: AttemptOutcome) -> list[str]:
+    if not outcome.left_over:
+        return []
+    pids = ", ".join(map(str, outcome.left_over))
+    return [f"  these processes of the job could not be ended: pid {pids}"]
+
+
+def _ranks(ranks: Sequence[int]) -> str:
+    return ("ranks " if len(ranks) > 1 else "rank ") + format_ranges(ranks)
