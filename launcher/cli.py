@@ -46,6 +46,16 @@ Dashes and underscores are equal. Precedence: option, environment variable, defa
 """
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26, width=100)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        import textwrap
+
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message.replace("argument ", "", 1) + "; see python -m launcher --help")
@@ -121,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         usage=_USAGE,
         description=_ABOUT,
         epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
         add_help=False,
     )
@@ -130,7 +140,8 @@ def _parser() -> argparse.ArgumentParser:
         group = groups.get(option.group) or parser.add_argument_group(option.group)
         groups[option.group] = group
         more = [f"default {option.default}"] if option.default and option.metavar else []
-        more += [f"also --{alias}" for alias in option.aliases]
+        also = ", ".join(f"--{alias}" for alias in option.aliases)
+        more += [f"also {also}"] if also else []
         text = f"{option.help} [{'; '.join([*more, option.variable])}]"
         if option.metavar:
             group.add_argument(

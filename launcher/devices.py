@@ -62,7 +62,7 @@ def visible_npus(present: tuple[int, ...], environ: Mapping[str, str]) -> tuple[
     if len(ids) != len(parts) or ids != sorted(set(ids)) or not set(ids) <= set(present):
         raise UsageError(
             f"{VISIBLE_DEVICES}={text!r} is not usable: it must be ascending device ids with "
-            f"commas and no spaces, of the NPUs here ({format_ranges(present)}); correct or unset it"
+            f"commas and no spaces, of the NPUs here ({format_ranges(present)}); fix or unset it"
         )
     return tuple(ids)
 

@@ -123,10 +123,8 @@ def failed_ns(rank: RankOutcome) -> int:
 def own_code(rank: RankOutcome) -> int | None:
     """Return the code that a rank ended with by itself; None where a signal of ours ended it."""
     if rank.failure is not None and rank.failure.fatal and _signalled_after_failure(rank):
-        said = (
-            _EXIT_CODE.search(rank.failure.message) if rank.failure.type == "SystemExit" else None
-        )
-        return int(said.group(1)) & 0xFF if said else 1
+        said = _EXIT_CODE.search(rank.failure.message)
+        return int(said.group(1)) & 0xFF if said and rank.failure.type == "SystemExit" else 1
     return rank.returncode
 
 
@@ -152,11 +150,8 @@ def worth_a_restart(outcome: AttemptOutcome) -> bool:
     if outcome.reason is not Reason.FAILURE or verdict.cause is None:
         return False
     failure = verdict.cause.failure
-    if (
-        failure is not None
-        and failure.fatal
-        and failure.type.rpartition(".")[2] in _START_UP_ERRORS
-    ):
+    kind = failure.type.rpartition(".")[2] if failure is not None and failure.fatal else ""
+    if kind in _START_UP_ERRORS:
         return False
     return own_code(verdict.cause) != EXIT_USAGE
 

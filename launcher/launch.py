@@ -113,9 +113,9 @@ def _run(
         def fresh_environment(attempt: int) -> Mapping[str, str]:
             if plan.scheduler is None:
                 return {}
-            port = ports.choose() if attempt else None
+            port = ports.choose()
             ports.release()
-            return {} if port is None else {"MS_SCHED_PORT": str(port)}
+            return {"MS_SCHED_PORT": str(port)}
 
         ports.release()
         outcomes = run_attempts(

@@ -1,6 +1,6 @@
-"""From the bytes of a growing log to lines for a console: whole, readable, folded. No clock, no file.
+"""From the bytes of a growing log to lines for a console: whole, readable, folded.
 
-Times are seconds of one monotonic clock, passed in.
+No file and no clock: times are seconds of one monotonic clock, passed in.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ class PortReservation:
         if self._take(port):
             return port
         raise NotReadyError(
-            f"--master-port {port} is taken{port_holder(port)}; wait until it is free, name another "
-            "port, or leave --master-port out to get a free one"
+            f"--master-port {port} is taken{port_holder(port)}; wait until it is free, name "
+            "another port, or leave --master-port out to get a free one"
         )
 
 

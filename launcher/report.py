@@ -112,10 +112,9 @@ def _what(rank: RankOutcome) -> str:
 
 def _facts(plan: Plan, outcome: AttemptOutcome, cause: RankOutcome) -> list[str]:
     failure, progress = cause.failure, cause.progress
-    device = cause.device or (failure.device if failure else "")
     facts = [
         f"host {(failure.host if failure else '') or plan.host}",
-        f"device {device}" if device else "",
+        "" if cause.rank < 0 else _device(plan, cause.rank),
         f"pid {cause.pid}",
         how_it_ended(cause) if outcome.reason is Reason.FAILURE else "",
         f"attempt {outcome.attempt}" if outcome.attempt else "",
@@ -125,6 +124,11 @@ def _facts(plan: Plan, outcome: AttemptOutcome, cause: RankOutcome) -> list[str]
     if progress is not None:
         facts.append(f"epoch {progress.epoch}, step {progress.step}")
     return ["  " + ", ".join(fact for fact in facts if fact)]
+
+
+def _device(plan: Plan, rank: int) -> str:
+    device_id = next((one.device_id for one in plan.workers if one.rank == rank), None)
+    return f"device {plan.device_target}" + ("" if device_id is None else f" {device_id}")
 
 
 def _traceback(failure: FailureRecord | None) -> list[str]:
