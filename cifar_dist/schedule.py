@@ -36,6 +36,7 @@ def learning_rates(
 
 
 def cosine(steps: int, *, first: float, last: float) -> NDArray[np.float64]:
-    """Return half a cosine from ``first`` at step 0 to ``last`` at step ``steps``, which is left out."""
+    """Return half a cosine: ``first`` at step 0, ``last`` at step ``steps``, which is left out."""
     share = np.arange(steps) / max(1, steps)
-    return last + (first - last) * (1 + np.cos(np.pi * share)) / 2
+    height: NDArray[np.float64] = (1 + np.cos(np.pi * share)) / 2
+    return last + (first - last) * height

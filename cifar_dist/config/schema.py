@@ -49,8 +49,8 @@ class DataConfig(Section):
     )
     source: Literal["auto", "cifar10", "synthetic"] = Field(
         default="auto",
-        description="auto and cifar10: the real images; synthetic: ten learnable classes made from "
-        "train.seed, no file. Nothing falls back to synthetic by itself.",
+        description="cifar10: the real images; auto: the same, as the folder shows its kind; "
+        "synthetic: ten learnable classes, made without a file. Nothing falls back to synthetic.",
     )
     download: bool | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""The batches of one rank: augmented ones for training from any step on, masked ones for evaluation.
+"""The batches of one rank: augmented for training, from any step on; masked for evaluation.
 
 Every batch is a pure function of the plan, the epoch and the step, so that a run can be resumed in
 the middle of an epoch and gets the batches it would have had.

@@ -67,6 +67,11 @@ def find_cifar10(folder: Path) -> Path:
     )
 
 
+def is_complete(folder: Path) -> bool:
+    """Tell whether all six .bin files lie in this very folder, whatever they hold."""
+    return all((folder / name).is_file() for name in (*TRAIN_FILES, *TEST_FILES))
+
+
 def check_cifar10(folder: Path) -> Path:
     """Check all six files without keeping an image, and return the folder that holds them.
 

@@ -1,6 +1,6 @@
-"""Ten classes of textures made from a seed: CIFAR shapes, no file, quickly learnt, but not trivial.
+"""Ten classes of textures made from a seed: CIFAR shapes, no file, quickly learnt but not trivial.
 
-A class is a pattern (rows, columns, checks, rings, diamonds) at a wavelength (coarse or fine). Phase,
+A class is a pattern (rows, columns, checks, rings, plaid) at a wavelength (coarse or fine). Phase,
 centre, colours and noise are drawn for each image, so that no single pixel says anything about the
 class: a linear classifier stays far behind a small convolutional network. All classes look the same
 mirrored and shifted, as augmentation needs.
@@ -15,7 +15,7 @@ from cifar_dist.data.cifar10 import Split
 from cifar_dist.data.dataset import IMAGE_SHAPE, Dataset
 from cifar_dist.data.draws import draws
 
-PATTERNS = ("rows", "columns", "checks", "rings", "diamonds")
+PATTERNS = ("rows", "columns", "checks", "rings", "plaid")
 WAVELENGTHS_PX = {"coarse": 10.0, "fine": 5.5}
 CLASSES = tuple(f"{grain} {pattern}" for pattern in PATTERNS for grain in WAVELENGTHS_PX)
 
@@ -52,7 +52,8 @@ def _images(indices: NDArray[np.int64], split: Split, seed: int) -> NDArray[np.u
     sign = np.where(unit[:, 8, None] < 0.5, -1.0, 1.0)
     contrast = (sign * (low + (high - low) * unit[:, 9:12]))[..., None, None]
     noise = _noise(indices, f"noise {split}", seed)
-    return np.clip(np.rint(ground + contrast * pattern + noise), 0, 255).astype(np.uint8)
+    value: NDArray[np.float64] = np.rint(ground + contrast * pattern + noise)
+    return value.clip(0, 255).astype(np.uint8)
 
 
 def _patterns(labels: NDArray[np.int64], unit: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -83,7 +84,8 @@ def _uniform(
 ) -> NDArray[np.float64]:
     """Return float64[n, columns] in [0, 1)."""
     bits = draws(seed, stream, 0, indices[:, None] * columns + np.arange(columns))
-    return (bits >> np.uint64(11)).astype(np.float64) / 2**53
+    whole: NDArray[np.float64] = (bits >> np.uint64(11)).astype(np.float64)
+    return whole / 2**53
 
 
 def _noise(indices: NDArray[np.int64], stream: str, seed: int) -> NDArray[np.float32]:
@@ -91,5 +93,7 @@ def _noise(indices: NDArray[np.int64], stream: str, seed: int) -> NDArray[np.flo
     words = int(np.prod(IMAGE_SHAPE)) // 8
     bits = draws(seed, stream, 0, indices[:, None] * words + np.arange(words))
     octets = bits.astype("<u8").view(np.uint8).reshape(-1, *IMAGE_SHAPE)
-    spread: NDArray[np.float32] = octets.astype(np.float32) * np.float32(2 * _NOISE / 255)
-    return spread - np.float32(_NOISE)
+    spread: NDArray[np.float32] = octets.astype(np.float32)
+    spread *= np.float32(2 * _NOISE / 255)
+    spread -= np.float32(_NOISE)
+    return spread
