@@ -1,8 +1,8 @@
 """The first weights of a network, from a seed alone.
 
 MindSpore's own initialisers draw from NumPy's global state, so that a weight depends on everything
-that was drawn before it. Here each tensor has a stream of its own, found by (seed, name): the same on
-every rank and device, and untouched by a layer that is added elsewhere.
+that was drawn before it. Here each tensor has a stream of its own, found by (seed, name): the same
+on every rank and device, and untouched by a layer that is added elsewhere.
 """
 
 from __future__ import annotations

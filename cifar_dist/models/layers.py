@@ -21,6 +21,11 @@ BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # the share of the old running mean that is kept
 
 
+def scaled(channels: int, width: float) -> int:
+    """Return a channel count times the width of a network, at least 1."""
+    return max(1, round(channels * width))
+
+
 def conv(
     in_channels: int, out_channels: int, kernel_px: int, *, stride: int = 1, bias: bool = False
 ) -> nn.Conv2d:

@@ -145,6 +145,7 @@ def create_model(
     *,
     in_channels: int = 3,
     stem: str = "cifar",
+    zero_init_last_gamma: bool = False,
     seed: int | None = 0,
     **options: object,
 ) -> nn.Cell:
@@ -155,9 +156,10 @@ def create_model(
         num_classes: length of the output, >= 1.
         in_channels: channels of the images, >= 1.
         stem: ``cifar`` for 32 x 32 images, ``imagenet`` for 224 x 224.
+        zero_init_last_gamma: each residual block starts as its shortcut; ResNets only.
         seed: the weights depend on it, and on nothing else: not on the rank, the device or what was
             drawn before. None leaves them zero, for weights that are loaded, or for counting.
-        options: what the family offers: see ``find_model(name).family.options``.
+        options: what else the family offers: see ``find_model(name).family.options``.
 
     Returns:
         a cell that maps float images [N, in_channels, H, W] to logits [N, num_classes].
@@ -167,6 +169,8 @@ def create_model(
     """
     spec = find_model(name)
     asked = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem, **options}
+    if zero_init_last_gamma is not False:
+        asked["zero_init_last_gamma"] = zero_init_last_gamma
     _check(spec, asked)
     module = importlib.import_module(spec.family.module)
     network: nn.Cell = module.build(**spec.arguments, **{**spec.family.options, **asked})
@@ -189,5 +193,5 @@ def _check(spec: ModelSpec, asked: Mapping[str, object]) -> None:
             raise ModelError(f"{spec.name}: {option} must be {wanted}, not {value!r}")
     if asked["stem"] not in spec.family.stems:
         raise ModelError(
-            f"{spec.name} is a network for 32 x 32 images: its stem is 'cifar', not {asked['stem']!r}"
+            f"{spec.name} is for 32 x 32 images: its stem is 'cifar', not {asked['stem']!r}"
         )

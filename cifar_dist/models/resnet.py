@@ -56,7 +56,7 @@ class ResNet(nn.Cell):
     ) -> None:
         super().__init__()
         block, counts = _DEPTHS[depth]
-        first = max(1, round(64 * width))
+        first = layers.scaled(64, width)
         imagenet = stem == "imagenet"
         self.conv1 = layers.conv(
             in_channels, first, 7 if imagenet else 3, stride=2 if imagenet else 1
