@@ -1,0 +1,149 @@
+"""Attempts: the whole group is started again after a failure that is worth it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from launcher.contract import RunPaths
+from launcher.events import Console, EventLog
+from launcher.group import Group
+from launcher.outcome import AttemptOutcome, Reason
+from launcher.plan import Plan, Policy
+from launcher.process import allow_files_for
+from launcher.protection import Protection
+from launcher.signals import STOPPING, Signals
+from launcher.supervisor import Site, Supervisor
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+MOST_WITHOUT_PROGRESS = 3
+SHORT_LIFE_S = 10.0
+"""An attempt without heartbeats that ended sooner than this counts as one without progress."""
+
+
+def run_attempts(
+    plan: Plan,
+    policy: Policy,
+    *,
+    paths: RunPaths,
+    events: EventLog,
+    console: Console,
+    signals: Signals,
+    worth_a_restart: Callable[[AttemptOutcome], bool],
+    fresh_environment: Callable[[int], Mapping[str, str]],
+    pause_s: Callable[[int], float] | None = None,
+) -> list[AttemptOutcome]:
+    """Run the job, with restarts as the policy allows; call from the main thread.
+
+    Args:
+        worth_a_restart: whether another attempt may end otherwise; asked after each failure.
+        fresh_environment: new values of the variables that an attempt owns.
+        pause_s: seconds to wait before the n-th restart (from 1).
+
+    Returns:
+        The outcome of every attempt, in order; never empty.
+    """
+    pause_s = pause_s or back_off_s
+    allow_files_for(len(plan.processes))
+    outcomes: list[AttemptOutcome] = []
+    with Protection(plan.job_id, paths.events, console.say) as protection:
+        site = Site(paths, events, console, signals, protection)
+        while True:
+            attempt = len(outcomes)
+            current = for_attempt(plan, attempt, fresh_environment(attempt)) if attempt else plan
+            failed_ns = failure_time_ns(outcomes[-1]) if outcomes else None
+            supervisor = Supervisor(current, policy, site=site, attempt=attempt)
+            outcomes.append(supervisor.run(failed_ns=failed_ns))
+            if outcomes[-1].reason in (Reason.SUCCESS, Reason.STOPPED):
+                return outcomes
+            refusal = why_no_restart(outcomes, policy.max_restarts)
+            if refusal is None and not worth_a_restart(outcomes[-1]):
+                refusal = "another attempt would end in the same way"
+            if refusal is not None:
+                if policy.max_restarts:
+                    console.say(f"no restart: {refusal}")
+                return outcomes
+            _announce(site, outcomes, policy.max_restarts, pause_s(len(outcomes)))
+            stopped = _pause(plan, site, pause_s(len(outcomes)))
+            if stopped is not None:
+                name = signal.Signals(stopped).name
+                detail = f"{name} to the launcher before a restart"
+                outcomes[-1] = replace(
+                    outcomes[-1], reason=Reason.STOPPED, signal=stopped, detail=detail
+                )
+                return outcomes
+
+
+def for_attempt(plan: Plan, attempt: int, fresh: Mapping[str, str]) -> Plan:
+    """Return the plan of a later attempt."""
+    scheduler = plan.scheduler
+    return replace(
+        plan,
+        workers=tuple(worker.for_attempt(attempt, fresh) for worker in plan.workers),
+        scheduler=scheduler.for_attempt(attempt, fresh) if scheduler else None,
+    )
+
+
+def back_off_s(restart: int) -> float:
+    """Return the pause before the n-th restart (from 1): 1, 2, 4 ... at most 30 seconds."""
+    return float(min(FIRST_PAUSE_S * 2 ** (restart - 1), LONGEST_PAUSE_S))
+
+
+def why_no_restart(outcomes: Sequence[AttemptOutcome], max_restarts: int) -> str | None:
+    """Return why the run must not go on after these attempts; None if it may."""
+    if len(outcomes) > max_restarts:
+        return f"--max-restarts {max_restarts} is used up"
+    if outcomes[-1].left_over:
+        return "processes of this attempt could not be ended"
+    recent = range(max(0, len(outcomes) - MOST_WITHOUT_PROGRESS), len(outcomes))
+    if len(recent) == MOST_WITHOUT_PROGRESS and not any(
+        made_progress(outcomes, index) for index in recent
+    ):
+        return f"{MOST_WITHOUT_PROGRESS} attempts in a row made no progress"
+    return None
+
+
+def made_progress(outcomes: Sequence[AttemptOutcome], index: int) -> bool:
+    """Return whether an attempt got beyond all that came before it.
+
+    Without heartbeats an attempt that lasted for a while counts as progress.
+    """
+    outcome = outcomes[index]
+    if any(rank.progress is not None for rank in outcome.ranks):
+        earlier = [one.last_step for one in outcomes[:index]]
+        return outcome.last_step > max(earlier, default=outcome.first_step)
+    return (outcome.ended_ns - outcome.started_ns) / 1e9 >= SHORT_LIFE_S
+
+
+def failure_time_ns(outcome: AttemptOutcome) -> int:
+    """Return when the first process failed by itself; without one, when the attempt ended."""
+    failed = [
+        rank.ended_ns for rank in outcome.ranks if rank.returncode and rank.signalled_ns is None
+    ]
+    return min(failed, default=outcome.ended_ns)
+
+
+def _announce(
+    site: Site, outcomes: Sequence[AttemptOutcome], max_restarts: int, pause_s: float
+) -> None:
+    number = len(outcomes)
+    why = outcomes[-1].detail
+    site.events.write("restart", attempt=number, pause_s=pause_s, why=why)
+    site.console.say(f"restart {number} of {max_restarts} in {pause_s:g} s, because {why}")
+
+
+def _pause(plan: Plan, site: Site, pause_s: float) -> int | None:
+    """Wait before a restart; return the signal that forbids it, if one comes."""
+    nobody = Group(plan.job_id, site.protection, site.signals)
+    deadline_s = time.monotonic() + pause_s
+    try:
+        while (rest_s := deadline_s - time.monotonic()) > 0:
+            for number in nobody.wait(rest_s).signals:
+                if number in STOPPING:
+                    return number
+    finally:
+        nobody.close()
+    return None

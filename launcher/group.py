@@ -1,0 +1,87 @@
+"""The child processes of one attempt, and the one place where the launcher waits."""
+
+from __future__ import annotations
+
+import selectors
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.plan import SCHEDULER, ProcessPlan
+from launcher.process import Child, start
+from launcher.protection import Protection, reap_orphans
+from launcher.signals import Signals
+
+
+@dataclass(frozen=True)
+class Happenings:
+    """What one wait brought: children in the order of their ends, signals as they came."""
+
+    ended: tuple[Child, ...]
+    signals: tuple[int, ...]
+
+
+class Group:
+    """All processes of an attempt; their ends, signals to us and the guardian's end wake it."""
+
+    def __init__(self, job_id: str, protection: Protection, signals: Signals) -> None:
+        self._job_id = job_id
+        self._protection = protection
+        self._signals = signals
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(signals, selectors.EVENT_READ)
+        self._watch_guardian()
+        self.children: dict[int, Child] = {}
+
+    def close(self) -> None:
+        """Stop watching; the children are left as they are."""
+        self._selector.close()
+
+    def start(self, process: ProcessPlan, log: Path) -> Child:
+        """Start one process and watch it (see :func:`launcher.process.start`)."""
+        child = start(process, job_id=self._job_id, log=log)
+        self.children[process.rank] = child
+        self._selector.register(child, selectors.EVENT_READ)
+        return child
+
+    def workers(self) -> dict[int, Child]:
+        """Return the workers that still run, by rank."""
+        return {
+            rank: child for rank, child in self.children.items() if rank != SCHEDULER and child.runs
+        }
+
+    @property
+    def scheduler(self) -> Child | None:
+        return self.children.get(SCHEDULER)
+
+    def wait(self, timeout_s: float | None) -> Happenings:
+        """Wait until something happens, at the longest ``timeout_s`` seconds (None: for ever)."""
+        ended: list[Child] = []
+        signals: list[int] = []
+        timeout_s = None if timeout_s is None else max(timeout_s, 0.0)
+        for key, _ in self._selector.select(timeout_s):
+            if key.fileobj is self._signals:
+                signals += self._signals.read()
+            elif key.fileobj is self._protection.guardian:
+                self._selector.unregister(key.fileobj)
+                self._protection.renew()
+                self._watch_guardian()
+            elif isinstance(key.fileobj, Child):
+                self._selector.unregister(key.fileobj)
+                key.fileobj.reap()
+                ended.append(key.fileobj)
+        reap_orphans(self._owns)
+        return Happenings(tuple(ended), tuple(signals))
+
+    def signal_workers(self, number: int, *, ends: bool = True) -> None:
+        """Signal all running workers (see :meth:`Child.signal`)."""
+        for child in self.workers().values():
+            child.signal(number, ends=ends)
+
+    def _watch_guardian(self) -> None:
+        if self._protection.guardian is not None:
+            self._selector.register(self._protection.guardian, selectors.EVENT_READ)
+
+    def _owns(self, pid: int) -> bool:
+        return self._protection.owns(pid) or any(
+            child.runs and child.pid == pid for child in self.children.values()
+        )

@@ -1,0 +1,66 @@
+"""Signals to the launcher, as numbers read from a file descriptor."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType, TracebackType
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+"""What ends the job: at first politely, the second time at once."""
+
+PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
+"""What the workers get and the launcher does not act on."""
+
+HANDLED = (*STOPPING, *PASSED_ON, signal.SIGTSTP, signal.SIGCONT, signal.SIGCHLD)
+
+
+class Signals:
+    """Handles signals for as long as the context lasts; the main thread enters and leaves it.
+
+    A handler only leaves the number in a pipe: :meth:`fileno` is for a selector, :meth:`read` gives
+    the numbers in the order of their arrival. SIGHUP stays ignored where it was ignored at the
+    start (nohup).
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, object] = {}
+        self._wakeup_before = -1
+        self._reader = self._writer = -1
+
+    def __enter__(self) -> Signals:
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in HANDLED:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
+            self._before[number] = signal.signal(number, _only_wake_up)
+        self._mask_before = signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # type: ignore[arg-type]
+        signal.set_wakeup_fd(self._wakeup_before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask_before)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def read(self) -> list[int]:
+        """Return the signals that came since the last call, without waiting."""
+        try:
+            return list(os.read(self._reader, 4096))
+        except BlockingIOError:
+            return []
+
+
+def _only_wake_up(number: int, frame: FrameType | None) -> None:
+    """Do nothing: the interpreter has written the number to the wake-up pipe."""
