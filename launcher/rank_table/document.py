@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from launcher.rank_table.problem import Problem, Report
+from launcher.rank_table.problem import Problem, Report, given, step
 
 MAX_BYTES = 64 * 1024 * 1024
 _MAX_DIGITS = 18
@@ -164,22 +164,22 @@ def _report_repeated(value: Any, path: str, report: Report) -> None:
         here, item, level = stack.pop()
         if isinstance(item, _Repeating):
             for name in item.repeated:
-                message = f"the key {name[:40]!r} stands here more than once: keep one of them"
-                report.bad("key-repeated", f"{here}.{name[:40]}", message)
+                message = f"the key {given(name)} stands here more than once: keep one of them"
+                report.bad("key-repeated", here + step(name), message)
         if level < _MAX_LEVELS:
             stack += [(where, inner, level + 1) for where, inner in _inside(item, here)]
 
 
 def _inside(item: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(item, dict):
-        named = ((f".{name[:40]}", inner) for name, inner in item.items())
+        named = ((step(key), inner) for key, inner in item.items())
     elif isinstance(item, list):
         named = ((f"[{index}]", inner) for index, inner in enumerate(item))
     else:
         return
-    for step, inner in named:
+    for name, inner in named:
         if isinstance(inner, dict | list):
-            yield path + step, inner
+            yield path + name, inner
 
 
 def _integer(digits: str) -> int | float:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from launcher.rank_table.problem import Report, given
+from launcher.rank_table.problem import Report, given, step
 
 MAX_U32 = 2**32 - 2
 _MAX_PORT = 65535
@@ -193,11 +193,12 @@ def note_unknown(
     for key in item:
         if key in known:
             continue
-        generic = re.sub(r"\[\d+\]", "[]", f"{path}.{key[:40]}")
+        where = path + step(key)
+        generic = re.sub(r"\[\d+\]", "[]", where)
         if generic not in seen:
             seen.add(generic)
             message = "HCCL does not read this key: it is ignored"
-            report.note("key-unknown", f"{path}.{key[:40]}", message)
+            report.note("key-unknown", where, message)
 
 
 def _value(report: Report, item: dict[str, Any], path: str, key: str, required: bool) -> Any | None:

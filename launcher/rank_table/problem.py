@@ -137,6 +137,11 @@ def given(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def step(key: str) -> str:
+    """Return a key of the file as a step of a JSON path, whatever characters it is made of."""
+    return f".{key}" if key.isascii() and key.isidentifier() else f"[{given(key)}]"
+
+
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist = 2, 2, 2
 _SHORT.maxother = _SHORT.maxstring = _SHORT.maxlong = 40

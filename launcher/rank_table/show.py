@@ -16,7 +16,8 @@ def show(table: RankTable) -> str:
     rows = [_row(server, device, node_of[server.server_id]) for server, device in table.ranks()]
     head = f"form {table.form}: {len(servers)} servers, {table.world_size} ranks"
     pods = [
-        f"super pod {pod.super_pod_id}: {', '.join(pod.server_ids)}" for pod in table.super_pods
+        f"super pod {_printable(pod.super_pod_id)}: {', '.join(map(_printable, pod.server_ids))}"
+        for pod in table.super_pods
     ]
     return "\n".join([head, *pods, *_columns([_HEADER, *rows])]) + "\n"
 
@@ -28,11 +29,15 @@ def _row(server: Server, device: Device, node_rank: int) -> tuple[str, ...]:
     return (
         str(device.rank_id),
         str(node_rank),
-        server.server_id,
+        _printable(server.server_id),
         str(device.device_id),
         addresses or "-",
         " ".join(_more(device)),
     )
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
 
 
 def _more(device: Device) -> Iterable[str]:
