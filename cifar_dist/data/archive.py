@@ -1,4 +1,4 @@
-"""The archive of the binary CIFAR-10: what it must be, and how it is unpacked without trusting it."""
+"""The archive of the binary CIFAR-10: what it must be, and how it is unpacked without trust."""
 
 from __future__ import annotations
 

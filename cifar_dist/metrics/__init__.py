@@ -1,0 +1,1 @@
+"""Numbers about predictions, from sums that ranks can add up. NumPy only."""
