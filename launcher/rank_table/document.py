@@ -58,24 +58,23 @@ def _read_text(text: str, report: Report) -> Document:
     try:
         value = _decode(text, report)
     except _Refused as refused:
-        plain = without_comments(text)
-        if plain != text and refused.rule == "json-invalid":
-            return _read_without_comments(text, plain, report)
+        comment = next(_comments(text), None)
+        if comment is not None and refused.rule == "json-invalid":
+            return _read_without_comments(text, comment[0], report)
         report.bad(refused.rule, "$", str(refused))
         cut = refused.rule == "json-invalid" and _may_go_on(text, refused.error)
         return Document(None, tuple(report.problems), readable=False, truncated=cut)
     return Document(value, tuple(report.problems))
 
 
-def _read_without_comments(text: str, plain: str, report: Report) -> Document:
-    first = next(i for i, (a, b) in enumerate(zip(text, plain, strict=True)) if a != b)
+def _read_without_comments(text: str, first: int, report: Report) -> Document:
     line, column = _place(text, first)
     report.bad(
         "json-comment", "$", f"line {line} column {column}: JSON has no comments and HCCL refuses "
         "the file: remove everything from // to the end of the line, and /* ... */"
     )  # fmt: skip
     try:
-        value = _decode(plain, report)
+        value = _decode(without_comments(text), report)
     except _Refused as refused:
         report.bad(refused.rule, "$", str(refused))
         return Document(None, tuple(report.problems), readable=False)

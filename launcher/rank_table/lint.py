@@ -54,7 +54,8 @@ def read_table(data: bytes, *, product: str | None = None) -> Reading:
         raise ValueError(f"product {product!r} is none of {PRODUCTS}")
     document = read_document(data)
     report = Report()
-    report.problems += document.problems
+    for problem in document.problems:
+        report.add(problem)
     if not document.readable:
         return Reading(None, document.problems, waiting=document.truncated)
     if _is_initializing(document):

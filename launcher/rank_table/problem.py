@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 BAD = "bad"
 NOTE = "note"
+MAX_PROBLEMS = 100_000
+"""More are not kept (a bad one always is), so that no file can fill the memory."""
 
 _LOAD, _CONTENT, _FIELD, _FAMILY = "EI0004", "EI0014", "EI0017", "EI0001"
 
@@ -114,12 +116,19 @@ class Report:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self._bad = False
 
     def bad(self, rule: str, path: str, message: str, *, product: str = "") -> None:
-        self.problems.append(Problem(path, rule, BAD, message, RULES[rule], product))
+        self.add(Problem(path, rule, BAD, message, RULES[rule], product))
 
     def note(self, rule: str, path: str, message: str, *, product: str = "") -> None:
-        self.problems.append(Problem(path, rule, NOTE, message, RULES[rule], product))
+        self.add(Problem(path, rule, NOTE, message, RULES[rule], product))
+
+    def add(self, problem: Problem) -> None:
+        """Keep a problem, unless there are more than anyone reads."""
+        if len(self.problems) < MAX_PROBLEMS or not (self._bad or problem.severity == NOTE):
+            self.problems.append(problem)
+            self._bad = self._bad or problem.severity == BAD
 
     def has(self, *rules: str) -> bool:
         return any(problem.rule in rules for problem in self.problems)
