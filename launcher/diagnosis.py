@@ -38,6 +38,8 @@ _PEER_IS_GONE = re.compile(
 _EXIT_CODE = re.compile(r"exit code (-?\d+)\)?$")
 """How boot ends the message of a recorded SystemExit."""
 
+_CHATTER = re.compile(r"\[(?:DEBUG|INFO|WARNING)\] [A-Z_]+\(")
+
 _START_UP_ERRORS = frozenset(
     {
         "SyntaxError",
@@ -201,7 +203,15 @@ def _looks_like_a_victim(rank: RankOutcome, failed: Sequence[RankOutcome]) -> bo
 def _last_words(rank: RankOutcome) -> str:
     if rank.failure is not None and rank.failure.fatal:
         return f"{rank.failure.type}: {rank.failure.message}\n{rank.failure.traceback}"
-    return "\n".join(rank.log_tail)
+    return "\n".join(line for line in rank.log_tail if not is_chatter(line))
+
+
+def is_chatter(line: str) -> bool:
+    """Return whether a log line is MindSpore's own below an error.
+
+    Ranks that wait for the scheduler warn of failed connections at every healthy start.
+    """
+    return _CHATTER.match(line) is not None
 
 
 def _explain(cause: RankOutcome, outcome: AttemptOutcome) -> str:

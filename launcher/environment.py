@@ -25,6 +25,9 @@ _OF_ANOTHER_RENDEZVOUS = frozenset(
 _OF_MPI = ("OMPI_", "PMIX_")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+_QUIET = "{DISTRIBUTED:3,DEVICE:3}"
+"""Errors only from these two modules of MindSpore: while ranks wait for the scheduler they warn of
+failed connections several times a second, which buries what the script prints."""
 
 Overlay = dict[str, str | None]
 
@@ -41,13 +44,19 @@ class Scheduler:
     it, MindSpore's heartbeat would end the other ranks after 30 s without a reason."""
 
     def environment(self, role: str, inherited: Mapping[str, str]) -> dict[str, str]:
-        waits = {"MS_NODE_TIMEOUT": self.patience_s, "MS_TOPO_TIMEOUT": self.patience_s}
+        """Return the cluster's variables for a role; what the user set of waits and logs wins."""
+        habits = {
+            "MS_NODE_TIMEOUT": str(self.patience_s),
+            "MS_TOPO_TIMEOUT": str(self.patience_s),
+        }
+        if "GLOG_v" not in inherited:
+            habits["MS_SUBMODULE_LOG_v"] = _QUIET
         return {
             "MS_ROLE": role,
             "MS_SCHED_HOST": self.host,
             "MS_SCHED_PORT": str(self.port),
             "MS_WORKER_NUM": str(self.world_size),
-            **{name: str(value) for name, value in waits.items() if name not in inherited},
+            **{name: value for name, value in habits.items() if name not in inherited},
         }
 
 

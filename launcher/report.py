@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launcher.contract import FailureRecord, RunPaths
-from launcher.diagnosis import Verdict, own_code
+from launcher.diagnosis import Verdict, is_chatter, own_code
 from launcher.hints import find_hint
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import Plan
@@ -139,9 +139,13 @@ def _traceback(failure: FailureRecord | None) -> list[str]:
 
 
 def _log(cause: RankOutcome) -> list[str]:
-    """Return the end of the log, without what the traceback has already shown."""
+    """Return the end of the log, without what the traceback has already shown.
+
+    Where there is a traceback, MindSpore's warnings are not what the reader looks for.
+    """
     known = set(cause.failure.traceback.splitlines()) if cause.failure else set()
-    tail = [line for line in cause.log_tail if line not in known][-_LOG_LINES:]
+    tail = [line for line in cause.log_tail if line not in known]
+    tail = [line for line in tail if not (known and is_chatter(line))][-_LOG_LINES:]
     while tail and not tail[-1].strip():
         tail.pop()
     return ["  last lines of its log:", *_indented(tail)] if tail else []
@@ -161,7 +165,8 @@ def _hint(cause: RankOutcome) -> str:
     texts = []
     if cause.failure is not None:
         texts = [f"{cause.failure.type}: {cause.failure.message}", cause.failure.traceback]
-    return find_hint([*texts, "\n".join(reversed(cause.log_tail))], own_code(cause))
+    log = [line for line in reversed(cause.log_tail) if not is_chatter(line)]
+    return find_hint([*texts, "\n".join(log)], own_code(cause))
 
 
 def _progress_table(
