@@ -119,17 +119,20 @@ def accuracy(matrix: Matrix) -> float:
     Raises:
         NotComputableError: the matrix counts no image.
     """
-    total = int(matrix.sum())
-    if total == 0:
-        raise NotComputableError("the accuracy of no images has no value: nothing was evaluated")
-    return int(np.trace(matrix)) / total
+    return int(np.trace(matrix)) / _total(matrix)
 
 
 def error_rate(matrix: Matrix) -> float:
     """Return the share of wrong predictions; errors as :func:`accuracy`."""
+    total = _total(matrix)
+    return (total - int(np.trace(matrix))) / total
+
+
+def _total(matrix: Matrix) -> int:
     total = int(matrix.sum())
-    wrong = total - round(accuracy(matrix) * total)
-    return wrong / total
+    if total == 0:
+        raise NotComputableError("the accuracy of no images has no value: nothing was evaluated")
+    return total
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from cifar_dist import errors
+
+EXIT_CODES = {
+    errors.CifarDistError: 1,
+    errors.ConfigError: 2,
+    errors.DataError: 2,
+    errors.ModelError: 2,
+    errors.CheckpointError: 2,
+    errors.NotComputableError: 1,
+    errors.NotReadyError: 75,
+}
+
+
+@pytest.mark.parametrize(("kind", "code"), EXIT_CODES.items())
+def test_each_error_has_the_exit_code_of_the_contract(kind: type, code: int) -> None:
+    assert kind("text").exit_code == code
+    assert f"{kind.__name__}" in (errors.__doc__ or "")
+
+
+def test_every_error_of_the_module_is_in_one_tree() -> None:
+    classes = [item for _, item in inspect.getmembers(errors, inspect.isclass)]
+    assert set(classes) == set(EXIT_CODES)
+    assert all(issubclass(item, errors.CifarDistError) for item in classes)
