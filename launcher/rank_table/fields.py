@@ -155,9 +155,9 @@ def parse_address(text: str) -> Address | None:
 
 
 def objects_at(
-    report: Report, item: dict[str, Any], path: str, key: str
+    report: Report, item: dict[str, Any], path: str, key: str, *, may_be_empty: bool = False
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return the objects of a required, non-empty list, each with its path."""
+    """Return the objects of a required list, each with its path."""
     value = _value(report, item, path, key, required=True)
     where = f"{path}.{key}"
     if value is None:
@@ -166,7 +166,8 @@ def objects_at(
         report.bad("type-list", where, f"{key} is {given(value)}: a list [...] is expected")
         return []
     if not value:
-        report.bad("list-empty", where, f"{key} is empty: at least one entry is expected")
+        say = report.note if may_be_empty else report.bad
+        say("list-empty", where, f"{key} is empty: at least one entry is expected")
     return list(_objects(report, value, where))
 
 

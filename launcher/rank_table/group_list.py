@@ -12,6 +12,7 @@ from launcher.rank_table.draft import DeviceDraft, ServerDraft, TableDraft
 from launcher.rank_table.fields import (
     addresses_at,
     check_count,
+    check_port,
     digits_at,
     name_at,
     note_unknown,
@@ -86,12 +87,14 @@ def _instance(report: Report, row: dict[str, Any], path: str, form: str) -> _Row
 
 def _device(report: Report, row: dict[str, Any], path: str, rank_id: int | None) -> DeviceDraft:
     ips = addresses_at(report, row, path, "device_ip")
+    port = digits_at(report, row, path, "device_port")
     return DeviceDraft(
         path=path,
         device_id=digits_at(report, row, path, "device_id", required=True),
         rank_id=rank_id,
         device_ips=ips,
         refused=frozenset(["device_ip"] if row.get("device_ip") and not ips else []),
+        device_port=check_port(report, port, f"{path}.device_port"),
     )
 
 

@@ -98,7 +98,7 @@ def _level(report: Report, seen: set[str], row: dict[str, Any], path: str) -> Le
 def _addresses(
     report: Report, seen: set[str], row: dict[str, Any], path: str
 ) -> tuple[LevelAddress, ...]:
-    rows = objects_at(report, row, path, "rank_addr_list")
+    rows = objects_at(report, row, path, "rank_addr_list", may_be_empty=True)
     if len(rows) > _MAX_ADDRESSES:
         message = f"{len(rows)} addresses: at most {_MAX_ADDRESSES} are allowed"
         report.bad("list-length", f"{path}.rank_addr_list", message)

@@ -316,7 +316,7 @@ def _of_levels() -> list[tuple[str, str, Any, tuple[str, ...]]]:
         ("net_type of level 0", "level-type", _level("net_type", "CLOS")),
         ("net_type unknown", "level-type", _level("net_type", "RING", 1)),
         ("net_instance_id empty", "text-empty", _level("net_instance_id", "", 1)),
-        ("rank_addr_list empty", "list-empty", _level("rank_addr_list", [], 1)),
+        ("rank_addr_list missing", "key-missing", _level("rank_addr_list", None, 1)),
         ("addr_type unknown", "address-type", _level_address("addr_type", "MAC")),
         ("addr_type missing", "key-missing", _level_address("addr_type", None)),
         ("addr no address", "address-invalid", _level_address("addr", "192.168.1.256")),

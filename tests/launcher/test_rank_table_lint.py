@@ -212,6 +212,16 @@ def test_a5_and_the_others_do_not_share_a_form() -> None:
     assert bad(lint(BASE["2.0"], product="A5")) == []
 
 
+def test_one_rank_may_use_an_address_on_two_planes() -> None:
+    table = document(Shape("2.0", servers=1, devices=2))
+    level = table["rank_list"][0]["level_list"][0]
+    level["rank_addr_list"].append({**level["rank_addr_list"][0], "ports": ["1/1"]})
+    table["rank_list"][1]["level_list"][1]["rank_addr_list"] = []
+    problems = lint(table)
+    assert bad(problems) == []
+    assert ("list-empty", "") in notes(problems)
+
+
 def test_keys_that_nobody_reads_are_noted_once() -> None:
     table = document(Shape(servers=2, devices=2, extras=True))
     table["IsMindIEEPJob"] = "false"
