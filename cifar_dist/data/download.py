@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,8 +113,10 @@ def _blocks(archive: Archive) -> Iterator[bytes]:
             stream: IO[bytes] = response
             while block := stream.read(_BLOCK):
                 yield block
+    except urllib.error.HTTPError as error:
+        raise _failed(archive, str(error)) from None
     except (OSError, HTTPException) as error:
-        raise _failed(archive, str(getattr(error, "reason", None) or error)) from None
+        raise _failed(archive, str(getattr(error, "reason", error))) from None
 
 
 def _failed(archive: Archive, reason: str) -> DataError:

@@ -25,10 +25,9 @@ def open_dataset(data: DataConfig, split: Split) -> Dataset:
         DataError: the images are missing or damaged; the message says what to do.
         NotReadyError: another process is still fetching them.
     """
-    limit = data.max_train_images if split == "train" else data.max_test_images
     if data.source == "synthetic":
-        count = data.synthetic_train_images if split == "train" else data.synthetic_test_images
-        return synthetic_dataset(split, min(count, limit or count))
+        return synthetic_dataset(split, _synthetic_count(data, split))
+    limit = data.max_train_images if split == "train" else data.max_test_images
     return read_cifar10(locate(data), split).first(limit)
 
 
@@ -46,7 +45,7 @@ def prepare(data: DataConfig, *, say: Say | None = None) -> str:
         DataError, NotReadyError: as :func:`open_dataset`.
     """
     if data.source == "synthetic":
-        return f"{data.synthetic_train_images:,} synthetic images"
+        return f"{_synthetic_count(data, 'train'):,} synthetic images"
     return f"CIFAR-10 in {check_cifar10(locate(data, say=say))}"
 
 
@@ -63,3 +62,9 @@ def locate(data: DataConfig, *, archive: Archive = OFFICIAL, say: Say | None = N
         return folder
     target = folder if folder.name == FOLDER else folder / FOLDER
     return download_cifar10(target, archive=archive, say=say)
+
+
+def _synthetic_count(data: DataConfig, split: Split) -> int:
+    if split == "train":
+        return min(data.synthetic_train_images, data.max_train_images or 2**31)
+    return min(data.synthetic_test_images, data.max_test_images or 2**31)
