@@ -49,11 +49,13 @@ def run_attempts(
     pause_s = pause_s or back_off_s
     allow_files_for(len(plan.processes))
     outcomes: list[AttemptOutcome] = []
+    first = next_attempt(paths)
     with Protection(plan.job_id, paths.events, console.say) as protection:
         site = Site(paths, events, console, signals, protection)
         while True:
-            attempt = len(outcomes)
-            current = for_attempt(plan, attempt, fresh_environment(attempt)) if attempt else plan
+            attempt = first + len(outcomes)
+            fresh = fresh_environment(attempt) if outcomes else {}
+            current = for_attempt(plan, attempt, fresh)
             failed_ns = failure_time_ns(outcomes[-1]) if outcomes else None
             supervisor = Supervisor(current, policy, site=site, attempt=attempt)
             outcomes.append(supervisor.run(failed_ns=failed_ns))
@@ -66,19 +68,23 @@ def run_attempts(
                 if policy.max_restarts:
                     console.say(f"no restart: {refusal}")
                 return outcomes
-            _announce(site, outcomes, policy.max_restarts, pause_s(len(outcomes)))
-            stopped = _pause(plan, site, pause_s(len(outcomes)))
+            wait_s = pause_s(len(outcomes))
+            _announce(site, outcomes, policy.max_restarts, wait_s)
+            stopped = _pause(plan, site, wait_s)
             if stopped is not None:
-                name = signal.Signals(stopped).name
-                detail = f"{name} to the launcher before a restart"
-                outcomes[-1] = replace(
-                    outcomes[-1], reason=Reason.STOPPED, signal=stopped, detail=detail
-                )
+                outcomes[-1] = _stopped_before_restart(outcomes[-1], stopped)
                 return outcomes
 
 
+def next_attempt(paths: RunPaths) -> int:
+    """Return the number of the first attempt: a run that is continued keeps its earlier logs."""
+    folders = paths.log(0, 0).parent.parent.glob("attempt_*")
+    numbers = [folder.name.removeprefix("attempt_") for folder in folders]
+    return max((int(number) + 1 for number in numbers if number.isdecimal()), default=0)
+
+
 def for_attempt(plan: Plan, attempt: int, fresh: Mapping[str, str]) -> Plan:
-    """Return the plan of a later attempt."""
+    """Return the plan of one attempt."""
     scheduler = plan.scheduler
     return replace(
         plan,
@@ -129,10 +135,14 @@ def failure_time_ns(outcome: AttemptOutcome) -> int:
 def _announce(
     site: Site, outcomes: Sequence[AttemptOutcome], max_restarts: int, pause_s: float
 ) -> None:
-    number = len(outcomes)
     why = outcomes[-1].detail
-    site.events.write("restart", attempt=number, pause_s=pause_s, why=why)
-    site.console.say(f"restart {number} of {max_restarts} in {pause_s:g} s, because {why}")
+    site.events.write("restart", attempt=outcomes[-1].attempt + 1, pause_s=pause_s, why=why)
+    site.console.say(f"restart {len(outcomes)} of {max_restarts} in {pause_s:g} s, because {why}")
+
+
+def _stopped_before_restart(outcome: AttemptOutcome, number: int) -> AttemptOutcome:
+    detail = f"{signal.Signals(number).name} to the launcher before a restart"
+    return replace(outcome, reason=Reason.STOPPED, signal=number, detail=detail)
 
 
 def _pause(plan: Plan, site: Site, pause_s: float) -> int | None:

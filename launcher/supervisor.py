@@ -206,7 +206,7 @@ def _of_rank(rank: int) -> dict[str, Any]:
 
 def _start_failure(process: ProcessPlan, error: OSError) -> str:
     reason = error.strerror or str(error)
-    return f"{process.title} could not be started: {reason}: {process.command[0]}"
+    return f"{process.title} could not be started: {reason}: {error.filename or process.command[0]}"
 
 
 def _stop_for(alarm: Alarm) -> Stop:

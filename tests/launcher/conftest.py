@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,9 +42,10 @@ class PlanMaker:
         *commands: tuple[str, ...],
         scheduler: tuple[str, ...] | None = None,
         environment: Mapping[str, str] | None = None,
+        job_id: str = "",
     ) -> Plan:
         """Return a plan with one worker per command."""
-        job_id = f"test-{os.getpid()}-{time.monotonic_ns()}"
+        job_id = job_id or f"test-{os.getpid()}-{time.monotonic_ns()}"
 
         def process(rank: int, command: tuple[str, ...]) -> ProcessPlan:
             own = RankEnv(
@@ -168,3 +171,95 @@ def ready_ranks(paths: RunPaths, plan: Plan, attempt: int = 0) -> bool:
     """Return whether every worker has printed 'ready'."""
     logs = [worker.log(paths, attempt) for worker in plan.workers]
     return all(log.exists() and b"ready" in log.read_bytes() for log in logs)
+
+
+@dataclass
+class Launch:
+    """A launcher that runs in a process of its own (see drive.py)."""
+
+    plan: Plan
+    paths: RunPaths
+    process: subprocess.Popen[str]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return read_events(self.paths)
+
+    def pid_of(self, rank: int) -> int:
+        """Return the process id of a rank in the newest attempt."""
+        return next(
+            event["pid"]
+            for event in reversed(self.events)
+            if event["event"] == "spawn" and event.get("rank") == rank
+        )
+
+    def wait_until_ready(self) -> None:
+        """Wait until every worker has printed 'ready'."""
+        wait_for(lambda: ready_ranks(self.paths, self.plan), "all workers print 'ready'")
+
+    def guardians(self) -> list[int]:
+        """Return the launcher's guardians, known by this job's tag in their command line."""
+        return [
+            int(folder.name)
+            for folder in Path("/proc").glob("[0-9]*")
+            if self.plan.job_id in _command_line(folder) and "guardian.py" in _command_line(folder)
+        ]
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """Wait for the launcher's end and return its outcomes."""
+        output, _ = self.process.communicate(timeout=LONG_S)
+        return json.loads(output.splitlines()[-1])
+
+    def wait_until_nothing_is_left(self) -> None:
+        wait_for(
+            lambda: not tagged_processes(self.plan.job_id) and not self.guardians(),
+            "no process of the job and no guardian is left",
+        )
+
+
+def _command_line(folder: Path) -> str:
+    try:
+        return (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def launch(make_plan: PlanMaker) -> Iterator[Callable[..., Launch]]:
+    """Start a launcher in a process of its own; whatever is left of it is ended afterwards."""
+    started: list[Launch] = []
+
+    def start(
+        *commands: tuple[str, ...],
+        scheduler: tuple[str, ...] | None = None,
+        pause_s: float = 0.0,
+        prefix: tuple[str, ...] = (),
+        **policy: object,
+    ) -> Launch:
+        plan = make_plan(*commands, scheduler=scheduler)
+        settings = {
+            "job_id": plan.job_id,
+            "commands": commands,
+            "scheduler": scheduler,
+            "policy": policy,
+            "pause_s": pause_s,
+        }
+        drive = Path(__file__).with_name("drive.py")
+        process = subprocess.Popen(
+            [*prefix, sys.executable, str(drive), str(plan.run_dir), json.dumps(settings)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        started.append(Launch(plan, RunPaths(plan.run_dir), process))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+        for pid in [*tagged_processes(one.plan.job_id), *one.guardians()]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

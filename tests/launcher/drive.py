@@ -1,0 +1,56 @@
+"""A launcher without a command line, for tests that kill it: drive.py RUN_DIR SETTINGS.
+
+SETTINGS is JSON: job_id, commands (one per worker), scheduler (a command or null), policy, pause_s.
+The last line on the standard output is the list of outcomes as JSON; messages go to stderr.
+"""
+
+# ruff: noqa: T201
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from conftest import Messages, PlanMaker
+
+from launcher.attempts import run_attempts
+from launcher.contract import RunPaths
+from launcher.events import EventLog
+from launcher.outcome import Reason
+from launcher.plan import Policy
+from launcher.signals import Signals
+
+
+def show(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(run_dir: Path, settings: dict) -> None:
+    plan = PlanMaker(run_dir)(
+        *map(tuple, settings["commands"]),
+        scheduler=tuple(settings["scheduler"]) if settings["scheduler"] else None,
+        job_id=settings["job_id"],
+    )
+    paths = RunPaths(run_dir)
+    with Signals() as signals:
+        outcomes = run_attempts(
+            plan,
+            Policy(**settings["policy"]),
+            paths=paths,
+            events=EventLog(paths.events, show),
+            console=Messages(on_say=show),
+            signals=signals,
+            worth_a_restart=lambda outcome: True,
+            fresh_environment=lambda attempt: {},
+            pause_s=lambda restart: settings["pause_s"],
+        )
+    print(json.dumps(outcomes, default=_plain))
+
+
+def _plain(value: object) -> object:
+    return value.name if isinstance(value, Reason) else dataclasses.asdict(value)  # type: ignore[call-overload]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
