@@ -11,6 +11,7 @@ from typing import Any
 
 from launcher.contract import EXIT_USAGE
 from launcher.errors import RankTableError, UsageError
+from launcher.ranges import parse_ranges
 from launcher.rank_table.hccn import parse_hccn_conf
 from launcher.rank_table.lint import load, read_file
 from launcher.rank_table.make import Machine, make_table
@@ -105,30 +106,17 @@ def emit(table: RankTable, output: Path | None) -> int:
 
 
 def _machine(args: argparse.Namespace) -> Machine:
-    devices = parse_devices(args.devices)
+    devices = _devices(args.devices)
     addresses = _from_conf(args.hccn_conf) | _from_options(args.address)
     wanted = {number: addresses[number] for number in devices if number in addresses}
     return Machine(args.server_id or socket.gethostname(), devices, wanted)
 
 
-def parse_devices(text: str) -> tuple[int, ...]:
-    """Return the device ids of a list such as ``0-3,6``.
-
-    Raises:
-        UsageError: no such list.
-    """
-    numbers: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        last = last if dash else first
-        if not _is_id(first) or not _is_id(last) or int(first) > int(last):
-            raise UsageError(f"--devices {text!r}: {part!r} is no device id or range such as 0-3")
-        numbers += range(int(first), int(last) + 1)
-    return tuple(numbers)
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 4
+def _devices(text: str) -> tuple[int, ...]:
+    try:
+        return parse_ranges(text)
+    except ValueError as error:
+        raise UsageError(f"--devices {text!r}: {error}") from None
 
 
 def _from_conf(path: Path) -> dict[int, str]:
@@ -144,7 +132,7 @@ def _from_options(options: Sequence[str]) -> dict[int, str]:
     addresses = {}
     for option in options:
         number, equals, address = option.partition("=")
-        if not equals or not _is_id(number):
+        if not equals or not (number.isascii() and number.isdecimal()) or len(number) > 4:
             raise UsageError(f"--address {option!r}: N=IP is expected, such as 0=192.168.100.101")
         addresses[int(number)] = address
     return addresses

@@ -10,7 +10,7 @@ import pytest
 from rank_tables import Shape, document
 
 from launcher.errors import RankTableError, UsageError
-from launcher.rank_table.cli import add_parser, parse_devices, run
+from launcher.rank_table.cli import add_parser, run
 from launcher.rank_table.lint import load
 
 
@@ -98,7 +98,3 @@ def test_make_prints_where_no_file_is_named(capsys: pytest.CaptureFixture[str]) 
 def test_wrong_words_are_usage_errors(words: list[str]) -> None:
     with pytest.raises(UsageError):
         call(*words)
-
-
-def test_devices_are_read_as_ranges() -> None:
-    assert parse_devices("0-3, 6,10-11") == (0, 1, 2, 3, 6, 10, 11)
