@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 import random
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from launcher.errors import NotReadyError
@@ -41,7 +43,7 @@ class PortReservation:
             return self._take_fixed(self._fixed)
         candidates = candidate_ports()
         for port in random.SystemRandom().sample(candidates, min(_TRIES, len(candidates))):
-            if self._take(port):
+            if port not in self._names and self._take(port):
                 return port
         raise NotReadyError(
             f"no free port between {candidates[0]} and {candidates[-1]} after {_TRIES} tries; "
@@ -99,14 +101,19 @@ def port_holder(port: int, proc: Path = Path("/proc")) -> str:
     """Return `` by pid 12 (python)`` for who listens on a port, empty where /proc does not tell."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port, proc)}
     for folder in proc.glob("[0-9]*") if sockets else ():
-        try:
-            links = {os.readlink(link) for link in (folder / "fd").iterdir()}
-            if links & sockets:
+        if sockets & set(_open_files(folder)):
+            with suppress(OSError):
                 name = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
                 return f" by pid {folder.name} ({name})"
-        except OSError:
-            continue
     return ""
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    """Give what a process has open, as far as we may see it and it lasts."""
+    with suppress(OSError):
+        for link in (process / "fd").iterdir():
+            with suppress(OSError):
+                yield os.readlink(link)
 
 
 def _listening_inodes(port: int, proc: Path) -> list[str]:

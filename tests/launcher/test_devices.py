@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from launcher.devices import Devices, choose_devices, list_npus, visible_npus
+from launcher.errors import UsageError
+from launcher.options import LaunchSpec
+
+EIGHT = tuple(range(8))
+
+
+def choose(
+    npus: tuple[int, ...] = EIGHT, environ: dict[str, str] | None = None, **spec: object
+) -> Devices:
+    return choose_devices(LaunchSpec(**spec), npus=npus, environ=environ or {})  # type: ignore[arg-type]
+
+
+def test_npus_are_listed_by_number_and_other_files_are_not(tmp_path: Path) -> None:
+    for name in ("davinci0", "davinci10", "davinci2", "davinci_manager", "davinci", "null"):
+        (tmp_path / name).touch()
+    assert list_npus(tmp_path) == (0, 2, 10)
+    assert list_npus(tmp_path / "missing") == ()
+
+
+def test_auto_means_all_npus_where_there_are_some_and_one_cpu_worker_elsewhere() -> None:
+    assert choose() == Devices("Ascend", 8, EIGHT)
+    assert choose(npus=()) == Devices("CPU", 1)
+
+
+def test_the_cpu_can_be_asked_for_beside_npus() -> None:
+    assert choose(device_target="CPU", nproc=3) == Devices("CPU", 3)
+
+
+def test_the_first_npus_are_taken_unless_named() -> None:
+    assert choose(nproc=2).ids == (0, 1)
+    assert choose(devices=(3, 6)) == Devices("Ascend", 2, (3, 6))
+    assert choose(npus=(2, 5, 7), nproc=2).ids == (2, 5)
+
+
+def test_workers_see_exactly_their_npus_renumbered_by_local_rank() -> None:
+    devices = choose(devices=(3, 6))
+    assert devices.environment() == {"ASCEND_RT_VISIBLE_DEVICES": "3,6"}
+    assert [devices.device_id(rank) for rank in range(2)] == [3, 6]
+    assert choose(npus=()).environment() == {}
+
+
+def test_the_visible_devices_of_the_user_are_respected() -> None:
+    environ = {"ASCEND_RT_VISIBLE_DEVICES": "4,5,6"}
+    assert choose(environ=environ).ids == (4, 5, 6)
+    with pytest.raises(UsageError, match="NPU 3 is not visible on this node; visible: 4-6"):
+        choose(environ=environ, devices=(3, 4))
+
+
+@pytest.mark.parametrize("text", ["1,0", "0, 1", "0,a", "0,0", "9"])
+def test_a_list_that_cann_would_cut_short_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"ASCEND_RT_VISIBLE_DEVICES=.* is not usable"):
+        visible_npus(EIGHT, {"ASCEND_RT_VISIBLE_DEVICES": text})
+
+
+@pytest.mark.parametrize(
+    ("spec", "npus", "message"),
+    [
+        ({"device_target": "Ascend"}, (), "no NPU is visible on this node: /dev/davinci"),
+        ({"nproc": 9}, EIGHT, r"--nproc 9: this node has 8 visible NPUs \(0-7\)"),
+        ({"devices": (0, 8)}, EIGHT, "NPU 8 is not visible"),
+        ({"devices": (0, 1), "nproc": 3}, EIGHT, "names 2 devices, but --nproc says 3"),
+        ({"devices": (0,)}, (), "the workers run on the CPU"),
+        ({"devices": (0,), "device_target": "CPU"}, EIGHT, "the workers run on the CPU"),
+    ],
+)
+def test_what_is_not_there_is_refused(
+    spec: dict[str, object], npus: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        choose(npus=npus, **spec)
+
+
+def test_npus_hidden_by_the_variable_are_told_from_missing_ones() -> None:
+    with pytest.raises(UsageError, match="is hidden by ASCEND_RT_VISIBLE_DEVICES"):
+        choose(environ={"ASCEND_RT_VISIBLE_DEVICES": ""}, device_target="Ascend")

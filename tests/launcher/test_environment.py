@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from launcher.contract import RankEnv
+from launcher.environment import (
+    Scheduler,
+    leftovers,
+    scheduler_environment,
+    worker_environment,
+)
+
+WHO = RankEnv(
+    rank=1, world_size=4, local_rank=1, device_id=1, device_target="CPU", run_dir=Path("/r"),
+    job_id="a1",
+)  # fmt: skip
+CLUSTER = Scheduler("127.0.0.1", 23456, 4, 1860)
+
+
+def applied(overlay: dict[str, str | None], inherited: dict[str, str]) -> dict[str, str]:
+    merged = {**inherited, **overlay}
+    return {name: text for name, text in merged.items() if text is not None}
+
+
+def test_a_worker_reads_back_who_it_is_beside_leftovers_of_every_other_launcher() -> None:
+    inherited = {
+        "RANK_TABLE_FILE": "/old.json",
+        "MS_ROLE": "MS_SCHED",
+        "MS_NODE_ID": "7",
+        "RANK_ID": "9",
+        "RANK_SIZE": "10",
+        "DEVICE_ID": "3",
+        "OMPI_COMMAND": "python",
+        "PMIX_RANK": "0",
+        "HOME": "/root",
+    }
+    for scheduler in (None, CLUSTER):
+        overlay = worker_environment(WHO, inherited=inherited, scheduler=scheduler)
+        environ = applied(overlay, inherited)
+        assert RankEnv.from_environ(environ) == WHO
+        assert not {"RANK_TABLE_FILE", "OMPI_COMMAND", "PMIX_RANK"} & environ.keys()
+        assert environ["HOME"] == "/root"
+
+
+def test_the_dynamic_cluster_is_described_to_workers_and_scheduler_alike() -> None:
+    worker = worker_environment(WHO, inherited={}, scheduler=CLUSTER)
+    scheduler = scheduler_environment(CLUSTER, WHO, inherited={})
+    for name in ("MS_SCHED_HOST", "MS_SCHED_PORT", "MS_WORKER_NUM", "MS_NODE_TIMEOUT"):
+        assert worker[name] == scheduler[name]
+    assert (worker["MS_ROLE"], scheduler["MS_ROLE"]) == ("MS_WORKER", "MS_SCHED")
+    assert worker["MS_NODE_ID"] == "1"
+    assert worker["MS_SCHED_PORT"] == "23456"
+    assert not {"RANK_ID", "RANK_SIZE", "DEVICE_ID", "MS_NODE_ID"} & scheduler.keys()
+
+
+def test_without_a_cluster_nothing_of_mindspore_is_set() -> None:
+    overlay = worker_environment(WHO, inherited={"MS_ROLE": "MS_WORKER", "MS_SCHED_PORT": "1"})
+    assert {name: text for name, text in overlay.items() if name.startswith("MS_")} == {
+        "MS_ROLE": None,
+        "MS_SCHED_PORT": None,
+    }
+
+
+def test_what_the_user_has_set_stays() -> None:
+    inherited = {
+        "MS_NODE_TIMEOUT": "99",
+        "OMP_NUM_THREADS": "5",
+        "GLOG_v": "1",
+        "PYTHONUNBUFFERED": "",
+    }
+    overlay = worker_environment(WHO, inherited=inherited, scheduler=CLUSTER, threads=2)
+    environ = applied(overlay, inherited)
+    for name, text in inherited.items():
+        assert environ[name] == text
+    assert environ["MKL_NUM_THREADS"] == "2"
+    assert environ["MS_TOPO_TIMEOUT"] == "1860"
+    assert "MS_SUBMODULE_LOG_v" not in environ
+
+
+def test_threads_are_left_alone_without_a_share_of_cores() -> None:
+    assert "OMP_NUM_THREADS" not in worker_environment(WHO, inherited={})
+
+
+def test_only_leftovers_that_are_there_are_removed() -> None:
+    assert leftovers({"MS_ROLE": "x", "OMPI_A": "1", "OMP_NUM_THREADS": "2"}) == {
+        "MS_ROLE": None,
+        "OMPI_A": None,
+    }

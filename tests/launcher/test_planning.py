@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import launcher
+from launcher.contract import RankEnv
+from launcher.errors import UsageError
+from launcher.options import LaunchSpec
+from launcher.plan import Plan, to_json
+from launcher.planning import Host, Identity, default_run_dir, make_plan, policy, worker_command
+
+HOST = Host("n1", {"HOME": "/h"}, npus=(), cores=(0, 1, 2, 3), numa_nodes=((0, 1), (2, 3)))
+IDENTITY = Identity("job1", Path("/runs/a"))
+BOOT = str(Path(launcher.__file__).with_name("boot.py"))
+
+
+def plan(host: Host = HOST, **spec: object) -> Plan:
+    wanted = LaunchSpec(**{"command": ("true",), **spec})  # type: ignore[arg-type]
+    return make_plan(wanted, host, IDENTITY, choose_port=lambda: 23456)
+
+
+def test_two_workers_get_a_scheduler_an_even_share_of_cores_and_their_ranks() -> None:
+    made = plan(nproc=2)
+    assert made.rendezvous == "cluster"
+    assert made.scheduler is not None
+    assert made.scheduler.cpus == ()
+    assert [worker.cpus for worker in made.workers] == [(0, 1), (2, 3)]
+    for rank, worker in enumerate(made.workers):
+        environ = {name: text for name, text in worker.environment.items() if text is not None}
+        who = RankEnv.from_environ(environ)
+        assert (who.rank, who.world_size, who.run_dir) == (rank, 2, IDENTITY.run_dir)
+        assert environ["OMP_NUM_THREADS"] == "2"
+
+
+def test_the_scheduler_is_no_copy_of_the_users_script() -> None:
+    made = plan(nproc=2)
+    assert made.scheduler is not None
+    assert made.scheduler.command[:3] == (sys.executable, "-u", "-c")
+    assert made.scheduler.command[3].splitlines() == [
+        "from mindspore.communication import init",
+        "init('mccl')",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nproc", "rendezvous", "has_scheduler"),
+    [(1, "auto", False), (1, "cluster", True), (2, "auto", True), (2, "none", False)],
+)
+def test_a_scheduler_is_started_only_where_ranks_must_meet(
+    nproc: int, rendezvous: str, has_scheduler: bool
+) -> None:
+    made = plan(nproc=nproc, rendezvous=rendezvous)
+    assert (made.scheduler is not None) is has_scheduler
+    assert ("MS_ROLE" in made.workers[0].environment) is has_scheduler
+
+
+def test_npus_are_planned_by_physical_id_and_renumbered() -> None:
+    made = plan(replace(HOST, npus=(0, 1, 2, 3)), devices=(1, 3))
+    assert [worker.device_id for worker in made.workers] == [1, 3]
+    for rank, worker in enumerate(made.workers):
+        assert worker.environment["ASCEND_RT_VISIBLE_DEVICES"] == "1,3"
+        assert worker.environment["DEVICE_ID"] == str(rank)
+
+
+def test_binding_can_follow_numa_nodes_or_be_left_out() -> None:
+    assert [one.cpus for one in plan(nproc=1, bind="numa").workers] == [(0, 1)]
+    bare = plan(nproc=2, bind="none")
+    assert bare.workers[0].cpus == ()
+    assert "OMP_NUM_THREADS" not in bare.workers[0].environment
+    fallen_back = plan(replace(HOST, numa_nodes=()), nproc=2, bind="numa")
+    assert [one.cpus for one in fallen_back.workers] == [(0, 1), (2, 3)]
+    assert "no NUMA nodes" in fallen_back.notes[0]
+
+
+def test_more_workers_than_cores_share_them_in_turn() -> None:
+    assert [one.cpus for one in plan(nproc=6).workers] == [(0,), (1,), (2,), (3,), (0,), (1,)]
+
+
+def test_a_launch_inside_a_job_belongs_to_that_job_too() -> None:
+    inner = plan(replace(HOST, environ={"LAUNCHER_JOB_ID": "outer"}))
+    assert inner.job_id == "job1"
+    assert inner.workers[0].environment["LAUNCHER_JOB_ID"] == "outer:job1"
+
+
+def test_scripts_and_modules_run_under_boot_and_programs_do_not(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.touch()
+    python = (sys.executable, "-u", BOOT)
+
+    def command(*given: str) -> tuple[tuple[str, ...], bool]:
+        return worker_command(LaunchSpec(command=given), IDENTITY.run_dir)
+
+    assert command(str(script), "--lr", "1") == ((*python, str(script), "--lr", "1"), True)
+    assert command("-m", "a.b", "x") == ((*python, "-m", "a.b", "x"), True)
+    assert command("sh", "-c", "ls")[1] is False
+    assert command("sh")[0][0].startswith("/")
+
+
+def test_a_recipe_trains_by_the_resolved_recipe_of_the_run_directory() -> None:
+    command, records = worker_command(LaunchSpec(recipe="lenet5.yaml"), Path("/r"))
+    assert command[3:] == ("-m", "cifar_dist", "train", "--config", "/r/config.yaml")
+    assert records
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("-m",), "the name of a module must follow"),
+        (("missing.py",), "there is no such script"),
+        (("no-such-program",), "nor a program on PATH"),
+        (("-c", "1"), "nor a program on PATH"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(command: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        plan(command=command)
+
+
+def test_the_run_directory_is_named_after_what_runs_and_when() -> None:
+    moment = time.struct_time((2026, 3, 4, 5, 6, 7, 0, 0, 0))
+    stamp = "20260304-050607"
+    assert default_run_dir(LaunchSpec(recipe="a/b.yaml"), moment) == Path("runs/b") / stamp
+    assert default_run_dir(LaunchSpec(command=("-m", "p.q")), moment) == Path("runs/p.q") / stamp
+    assert default_run_dir(LaunchSpec(command=("x/t.py",)), moment) == Path("runs/t") / stamp
+
+
+def test_the_time_limits_reach_the_supervisor() -> None:
+    made = policy(LaunchSpec(grace_s=1, hang_timeout_s=2, exit_skew_s=3, max_restarts=4))
+    assert (made.grace_s, made.hang_timeout_s, made.exit_skew_s, made.max_restarts) == (1, 2, 3, 4)
+
+
+def test_mindspores_own_patience_is_longer_than_the_hang_watch() -> None:
+    environ = plan(nproc=2, hang_timeout_s=5000).workers[0].environment
+    assert int(environ["MS_NODE_TIMEOUT"] or 0) > 5000
+
+
+def test_the_plan_can_be_shown_as_json() -> None:
+    shown = to_json(plan(nproc=2))
+    assert [rank["rank"] for rank in shown["ranks"]] == [0, 1]
+    assert shown["ranks"][0]["node"] == "n1"
