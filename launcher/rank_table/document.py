@@ -17,7 +17,7 @@ _BOM = "\ufeff"
 _OPENING = re.compile(r'"|//|/\*')
 _CLOSING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _MAX_LEVELS = 16
-_UNFINISHED = re.compile(r"\s*(?:|-|-?\d[\d.eE+-]*|t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?)\Z")
+_UNFINISHED = re.compile(r"\s*(?:[-+.eE\d]*|t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?)\Z")
 _LAST_ESCAPE = 6
 
 

@@ -351,6 +351,7 @@ def test_the_beginning_of_a_table_is_known_as_unfinished(data: st.DataObject, fo
     indent = data.draw(st.sampled_from([None, 4]))
     table = document(Shape(form, servers=1, devices=2))
     table["note"] = 'tab\t "quoted" \u6587 \\ back'
+    table["numbers"] = [1.5e-30, -7, True, False, None]
     content = json.dumps(table, indent=indent, ensure_ascii=data.draw(st.booleans())).encode()
     cut = data.draw(st.integers(0, len(content) - 1))
     reading = read_table(content[:cut])
