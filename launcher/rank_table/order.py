@@ -25,8 +25,3 @@ def natural_order(server_id: str) -> Key:
         tuple((0, int(p), "") if i % 2 else (1, 0, p) for i, p in enumerate(parts)),
         server_id,
     )
-
-
-def dictionary_order(server_id: str) -> str:
-    """Return the sort key of MindSpore's documents: the plain text."""
-    return server_id

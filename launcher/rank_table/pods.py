@@ -35,7 +35,7 @@ def _check_ids(draft: TableDraft, report: Report) -> None:
 
 
 def _place_servers(draft: TableDraft, report: Report) -> dict[str, str]:
-    """Return the pod of each server, by its path, which is unique even where ids are not."""
+    """Return the path of each server's pod: ids may be wrong, paths are unique."""
     known = {server.server_id for server in draft.servers}
     pod_of: dict[str, str] = {}
     for pod in draft.super_pods:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from launcher.rank_table.draft import DeviceDraft, ServerDraft, TableDraft
 from launcher.rank_table.fields import Address, is_placeholder, parse_address
-from launcher.rank_table.order import dictionary_order, natural_order
+from launcher.rank_table.order import natural_order
 from launcher.rank_table.problem import Report, given
 
 
@@ -84,7 +84,7 @@ def _note_order(draft: TableDraft, report: Report) -> None:
         if ranks and server.server_id:
             named.append((min(ranks), server.server_id))
     names = [name for _, name in sorted(named)]
-    if names not in (sorted(names, key=natural_order), sorted(names, key=dictionary_order)):
+    if names not in (sorted(names, key=natural_order), sorted(names)):
         message = "the ranks do not follow the order of server_id, as MindSpore's documents ask"
         report.note("server-order", "$.server_list", message)
 
