@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def test_lines_come_out_as_they_went_in_however_they_were_cut(
     lines = [line.replace("\x85", "").replace("\u2028", "") for line in lines]
     data = "".join(f"{line}\n" for line in lines).encode()
     edges = [0, *sorted(min(place, len(data)) for place in cuts), len(data)]
-    pieces = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [data[a:b] for a, b in pairwise(edges)]
     assert cut(*pieces) == lines
 
 
@@ -68,7 +70,7 @@ def test_a_bar_is_shown_once_a_second_by_its_latest_state_and_at_its_end(form: s
     shown += [(104.0, line) for line in cutter.feed(b"\rdone\n", 104.0)]
     assert shown[-1] == (104.0, "done")
     times = [now for now, _ in shown[:-1]]
-    assert all(later - earlier >= 0.99 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 0.99 for earlier, later in pairwise(times))
     assert 3 <= len(times) <= 4
     assert all(line.endswith("%") for _, line in shown[:-1])
 

