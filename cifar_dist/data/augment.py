@@ -8,6 +8,7 @@ they cross to the device as they are and are normalised there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ MEAN_RGB = (0.4914, 0.4822, 0.4465)
 STD_RGB = (0.2470, 0.2435, 0.2616)
 """Per pixel over the 50,000 training images, as fractions of 255. The smaller deviations (0.2023,
 0.1994, 0.2010) of the MindSpore zoos are means of per-image ones and are not used here."""
+
+Flip = Literal["none", "random", "alternating"]
 
 _WORD = 8
 
@@ -54,25 +57,33 @@ class Views:
     flipped: NDArray[np.bool_]
 
 
-def pad_images(images_nchw: NDArray[np.uint8], padding: int) -> PaddedImages:
-    """Copy images so that crops reach ``padding`` pixels of zeros beyond each side.
+def pad_images(
+    images_nchw: NDArray[np.uint8], padding: int, *, reflect: bool = False
+) -> PaddedImages:
+    """Copy images so that crops reach ``padding`` pixels beyond each side.
 
-    The zeros right of a row are also those left of the next row, and the zeros under a plane also
-    those above the next plane: 36 x 36 bytes a plane for 32 x 32 and a padding of 4, not 40 x 40.
+    Zeros right of a row are also those left of the next row, and zeros under a plane also those
+    above the next plane: 36 x 36 bytes a plane for 32 x 32 and a padding of 4. Mirrored pixels
+    cannot be shared: 40 x 40.
 
     Args:
         images_nchw: uint8[N, C, H, W]; W is a multiple of 8.
-        padding: zero pixels on every side, >= 0.
+        padding: pixels on every side, >= 0.
+        reflect: mirror the image at its border pixels instead of adding zeros; padding < H and W.
     """
     count, channels, height, width = images_nchw.shape
     if width % _WORD:
         raise ValueError(f"images are {width} pixels wide: flips need a multiple of {_WORD}")
-    row = width + padding
-    plane = (height + padding) * row
-    before = padding * row + padding
+    border = 2 * padding if reflect else padding
+    row = width + border
+    plane = (height + border) * row
+    before = 0 if reflect else padding * row + padding
     memory = np.zeros(before + count * channels * plane, dtype=np.uint8)
-    padded = memory[before:].reshape(count, channels, height + padding, row)
-    padded[:, :, :height, :width] = images_nchw
+    padded = memory[before:].reshape(count, channels, height + border, row)
+    if reflect:
+        _fill_reflected(padded, images_nchw, padding)
+    else:
+        padded[:, :, :height, :width] = images_nchw
     rows: NDArray[np.void] = np.ndarray(
         (count, 2 * padding + 1, 2 * padding + 1, channels, height),
         dtype=f"V{width}",
@@ -82,8 +93,24 @@ def pad_images(images_nchw: NDArray[np.uint8], padding: int) -> PaddedImages:
     return PaddedImages(rows, padding)
 
 
+def _fill_reflected(
+    padded: NDArray[np.uint8], images_nchw: NDArray[np.uint8], padding: int
+) -> None:
+    """Copy images into the middle and mirror them outwards, rows first, then columns."""
+    height, width = images_nchw.shape[2:]
+    padded[:, :, padding : padding + height, padding : padding + width] = images_nchw
+    for step in range(1, padding + 1):
+        top, bottom = padding, padding + height - 1
+        padded[:, :, top - step] = padded[:, :, top + step]
+        padded[:, :, bottom + step] = padded[:, :, bottom - step]
+    for step in range(1, padding + 1):
+        left, right = padding, padding + width - 1
+        padded[..., left - step] = padded[..., left + step]
+        padded[..., right + step] = padded[..., right - step]
+
+
 def draw_views(
-    indices: NDArray[np.int64], *, seed: int, epoch: int, padding: int, flip: bool
+    indices: NDArray[np.int64], *, seed: int, epoch: int, padding: int, flip: Flip
 ) -> Views:
     """Draw how each image is seen in one epoch, independent of rank, batch and position.
 
@@ -92,12 +119,23 @@ def draw_views(
         seed: of the run, >= 0.
         epoch: 0-based.
         padding: crops begin anywhere in 0 to 2 * padding, both ways.
-        flip: mirror each image with probability one half.
+        flip: "none"; "random": mirrored with probability one half in each epoch; "alternating":
+            drawn for the first epoch and changed in each one after it, so that two epochs in a
+            row show both sides of every image (arXiv 2404.00498).
     """
     bits = draws(seed, "view", epoch, indices)
     side = 2 * padding + 1
-    mirror = (bits & np.uint64(flip)).astype(np.bool_)
-    return Views(below(bits >> np.uint64(32), side), below(bits, side), mirror)
+    if flip == "none":
+        flipped = np.zeros(bits.shape, dtype=np.bool_)
+    elif flip == "random":
+        flipped = _lowest_bit(bits)
+    else:
+        flipped = _lowest_bit(draws(seed, "view", 0, indices)) ^ bool(epoch % 2)
+    return Views(below(bits >> np.uint64(32), side), below(bits, side), flipped)
+
+
+def _lowest_bit(bits: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    return (bits & np.uint64(1)).astype(np.bool_)
 
 
 def gather(images: PaddedImages, indices: NDArray[np.int64], views: Views) -> NDArray[np.uint8]:
@@ -119,4 +157,6 @@ def normalise(images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
     mean = np.array(MEAN_RGB, dtype=np.float32).reshape(3, 1, 1)
     std = np.array(STD_RGB, dtype=np.float32).reshape(3, 1, 1)
     fractions: NDArray[np.float32] = images_nchw.astype(np.float32) / np.float32(255)
-    return (fractions - mean) / std
+    fractions -= mean
+    fractions /= std
+    return fractions

@@ -126,7 +126,7 @@ class TrainBatches:
             seed=plan.seed,
             epoch=epoch,
             padding=plan.random_crop_padding,
-            flip=plan.random_flip,
+            flip="random" if plan.random_flip else "none",
         )
         images = gather(self._images, indices, views)
         return TrainBatch(images, self._labels[indices], indices, epoch, step)

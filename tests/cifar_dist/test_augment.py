@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,16 @@ def random_images(count: int, *, height: int = 32, width: int = 32) -> np.ndarra
     return generator.integers(1, 256, (count, 3, height, width), dtype=np.uint8)
 
 
-def slow_gather(images: np.ndarray, indices: np.ndarray, views: Views, padding: int) -> np.ndarray:
+def slow_gather(
+    images: np.ndarray, indices: np.ndarray, views: Views, padding: int, mode: str = "constant"
+) -> np.ndarray:
     """One image after the other, by slices of an image that is padded on all sides."""
     height, width = images.shape[2:]
     batch = []
     for image, top, left, flipped in zip(
         images[indices], views.top, views.left, views.flipped, strict=True
     ):
-        around = np.pad(image, ((0, 0), (padding, padding), (padding, padding)))
+        around = np.pad(image, ((0, 0), (padding, padding), (padding, padding)), mode=mode)
         crop = around[:, top : top + height, left : left + width]
         batch.append(crop[:, :, ::-1] if flipped else crop)
     return np.stack(batch)
@@ -44,9 +47,10 @@ def slow_gather(images: np.ndarray, indices: np.ndarray, views: Views, padding: 
     padding=st.integers(0, 6),
     height=st.sampled_from([8, 32]),
     width=st.sampled_from([8, 16, 32]),
+    mode=st.sampled_from(["constant", "reflect"]),
 )
 def test_a_batch_equals_crops_made_one_by_one(
-    data: st.DataObject, count: int, padding: int, height: int, width: int
+    data: st.DataObject, count: int, padding: int, height: int, width: int, mode: str
 ) -> None:
     images = random_images(count, height=height, width=width)
     size = data.draw(st.integers(1, 12))
@@ -56,20 +60,21 @@ def test_a_batch_equals_crops_made_one_by_one(
 
     indices = numbers(count - 1)
     views = Views(numbers(2 * padding), numbers(2 * padding), numbers(1).astype(bool))
-    batch = gather(pad_images(images, padding), indices, views)
+    padded = pad_images(images, padding, reflect=mode == "reflect")
+    batch = gather(padded, indices, views)
     assert batch.dtype == np.uint8
     assert batch.flags.c_contiguous
-    np.testing.assert_array_equal(batch, slow_gather(images, indices, views, padding))
+    np.testing.assert_array_equal(batch, slow_gather(images, indices, views, padding, mode))
 
 
-def test_every_corner_of_the_first_and_the_last_image_is_right() -> None:
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+def test_every_corner_of_the_first_and_the_last_image_is_right(mode: str) -> None:
     images, padding = random_images(2), 4
-    grid = np.array(
-        [(n, y, x, f) for n in (0, 1) for y in range(9) for x in range(9) for f in (0, 1)]
-    )
-    views = Views(grid[:, 1], grid[:, 2], grid[:, 3].astype(bool))
-    batch = gather(pad_images(images, padding), grid[:, 0], views)
-    np.testing.assert_array_equal(batch, slow_gather(images, grid[:, 0], views, padding))
+    each = [range(2), range(9), range(9), range(2)]
+    which, top, left, flipped = (axis.ravel() for axis in np.meshgrid(*each))
+    views = Views(top, left, flipped.astype(bool))
+    batch = gather(pad_images(images, padding, reflect=mode == "reflect"), which, views)
+    np.testing.assert_array_equal(batch, slow_gather(images, which, views, padding, mode))
 
 
 def test_a_batch_is_no_view_of_the_data_set() -> None:
@@ -87,27 +92,38 @@ def test_images_of_another_width_are_refused() -> None:
 
 
 def test_views_depend_on_the_image_and_the_epoch_but_not_on_the_batch() -> None:
-    whole = draw_views(np.arange(1000), seed=5, epoch=2, padding=4, flip=True)
+    whole = draw_views(np.arange(1000), seed=5, epoch=2, padding=4, flip="random")
     some = np.array([3, 999, 3, 0])
-    part = draw_views(some, seed=5, epoch=2, padding=4, flip=True)
+    part = draw_views(some, seed=5, epoch=2, padding=4, flip="random")
     for name in ("top", "left", "flipped"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[some])
-    later = draw_views(np.arange(1000), seed=5, epoch=3, padding=4, flip=True)
+    later = draw_views(np.arange(1000), seed=5, epoch=3, padding=4, flip="random")
     assert (later.top == whole.top).mean() < 0.2
 
 
 def test_all_crops_and_both_sides_are_equally_likely_and_independent() -> None:
     count = 162_000
-    views = draw_views(np.arange(count), seed=0, epoch=0, padding=4, flip=True)
+    views = draw_views(np.arange(count), seed=0, epoch=0, padding=4, flip="random")
     table = np.bincount((views.top * 9 + views.left) * 2 + views.flipped, minlength=162)
     expected = count / 162
     assert float(((table - expected) ** 2 / expected).sum()) < 161 + 5 * np.sqrt(2 * 161)
 
 
+def test_an_alternating_flip_shows_both_sides_of_every_image_in_any_two_epochs() -> None:
+    indices = np.arange(1000)
+    epochs = [
+        draw_views(indices, seed=2, epoch=epoch, padding=4, flip="alternating").flipped
+        for epoch in range(4)
+    ]
+    assert 400 < epochs[0].sum() < 600
+    for now, later in pairwise(epochs):
+        np.testing.assert_array_equal(later, ~now)
+
+
 def test_without_padding_and_flip_an_image_stays_as_it_is() -> None:
     images = random_images(6)
     indices = np.arange(6)
-    views = draw_views(indices, seed=1, epoch=1, padding=0, flip=False)
+    views = draw_views(indices, seed=1, epoch=1, padding=0, flip="none")
     np.testing.assert_array_equal(gather(pad_images(images, 0), indices, views), images)
 
 
