@@ -89,8 +89,6 @@ _BY_SIGNAL = {
     "after losing a rank",
 }
 
-_COMPILED = tuple((re.compile(pattern), hint) for pattern, hint in _SIGNATURES)
-
 
 def find_hint(texts: Iterable[str], returncode: int | None = None) -> str:
     """Return cause and remedy for a failure, empty where it is not a known one.
@@ -100,8 +98,8 @@ def find_hint(texts: Iterable[str], returncode: int | None = None) -> str:
         returncode: Popen's; a signal has a hint of its own where no text matches.
     """
     for text in texts:
-        for pattern, hint in _COMPILED:
-            match = pattern.search(text)
+        for pattern, hint in _SIGNATURES:
+            match = re.search(pattern, text)
             if match:
                 return hint.format(**match.groupdict()) if match.groupdict() else hint
     if returncode is not None and returncode < 0:

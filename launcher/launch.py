@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from launcher.attempts import run_attempts
 from launcher.console import TerminalConsole, write
 from launcher.contract import RunPaths
-from launcher.diagnosis import Verdict, diagnose, worth_a_restart
-from launcher.errors import UsageError
 from launcher.events import EventLog
 from launcher.manifest import Manifest, read_revision
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Plan, to_json
-from launcher.planning import Host, Identity, default_run_dir, make_plan, policy
+from launcher.planning import Host, Identity, make_plan, policy
 from launcher.ports import PortReservation
 from launcher.ranges import format_ranges
 from launcher.recipe import CheckedRecipe, check_recipe, find_recipe
-from launcher.report import report, shown
+from launcher.run_directory import default_run_dir, make_run_dir, shown
 from launcher.signals import Signals
+
+if TYPE_CHECKING:
+    from launcher.diagnosis import Verdict
 
 
 @dataclass(frozen=True)
 class LaunchResult:
-    """How a launch ended; ``outcomes`` holds one value per attempt, none for a dry run."""
+    """How a launch ended; a dry run has no verdict and no outcomes (one per attempt)."""
 
     exit_code: int
     run_dir: Path
@@ -52,23 +54,32 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
         LauncherError: the job cannot be run; nothing was started.
     """
     recipe = find_recipe(spec.recipe) if spec.recipe is not None else None
-    ports = PortReservation(spec.master_port)
-    try:
-        wanted = spec.run_dir or default_run_dir(spec, time.localtime())
-        identity = Identity(uuid.uuid4().hex, Path.cwd() / wanted)
-        plan = make_plan(spec, Host.observe(), identity, choose_port=ports.choose)
+    with closing(PortReservation(spec.master_port)) as ports:
+        plan = _plan(spec, ports)
         if spec.dry_run:
             write(1, json.dumps(to_json(plan), indent=2) + "\n")
             return LaunchResult(0, plan.run_dir)
-        folder = make_run_dir(plan.run_dir, exact=spec.run_dir is not None)
-        if folder != plan.run_dir:
-            identity = replace(identity, run_dir=folder)
-            plan = make_plan(spec, Host.observe(), identity, choose_port=ports.choose)
         with Signals() as signals:
             checked = _preflight(spec, recipe, plan, signals)
-            return _run(spec, plan, ports, signals, _manifest(plan, argv, checked))
-    finally:
-        ports.close()
+            paths = RunPaths(plan.run_dir)
+            revision = read_revision()
+            manifest = Manifest(paths, plan, argv or sys.orig_argv, checked, revision=revision)
+            manifest.write_start()
+            return _Job(spec, plan, manifest, signals).run(ports)
+
+
+def _plan(spec: LaunchSpec, ports: PortReservation) -> Plan:
+    """Return the plan; but for a dry run, its run directory exists and is empty."""
+    host, job_id = Host.observe(), os.urandom(16).hex()
+
+    def plan_in(folder: Path) -> Plan:
+        return make_plan(spec, host, Identity(job_id, folder), choose_port=ports.choose)
+
+    plan = plan_in(Path.cwd() / (spec.run_dir or default_run_dir(spec, time.localtime())))
+    if spec.dry_run:
+        return plan
+    folder = make_run_dir(plan.run_dir, exact=spec.run_dir is not None)
+    return plan if folder == plan.run_dir else plan_in(folder)
 
 
 def _preflight(
@@ -91,67 +102,77 @@ def _preflight(
         raise
 
 
-def _manifest(plan: Plan, argv: Sequence[str], checked: CheckedRecipe | None) -> Manifest:
-    paths = RunPaths(plan.run_dir)
-    return Manifest(paths, plan, argv or sys.orig_argv, checked, revision=read_revision())
+@dataclass(frozen=True)
+class _Job:
+    """Everything from the first process to the last word."""
 
+    spec: LaunchSpec
+    plan: Plan
+    manifest: Manifest
+    signals: Signals
 
-def _run(
-    spec: LaunchSpec, plan: Plan, ports: PortReservation, signals: Signals, manifest: Manifest
-) -> LaunchResult:
-    paths = RunPaths(plan.run_dir)
-    manifest.write_start()
-    console = TerminalConsole(spec.console)
-    events = EventLog(paths.events, console.say)
-    last_words = ""
-    try:
-        console.say(_announcement(plan))
-        for note in plan.notes:
-            console.say(note)
-        events.write("plan", attempt=0, plan=to_json(plan))
+    def run(self, ports: PortReservation) -> LaunchResult:
+        console = TerminalConsole(self.spec.console)
+        events = EventLog(self.manifest.paths.events, console.say)
+        last_words = ""
+        try:
+            for line in (_announcement(self.plan), *self.plan.notes):
+                console.say(line)
+            events.write("plan", attempt=0, plan=to_json(self.plan))
+            outcomes = self._attempts(console, events, ports)
+            verdict, last_words = self._judge(outcomes, events)
+        finally:
+            events.close()
+            with suppress(KeyboardInterrupt):
+                console.close(last_words)
+        return LaunchResult(verdict.exit_code, self.plan.run_dir, verdict, outcomes)
 
+    def _attempts(
+        self, console: TerminalConsole, events: EventLog, ports: PortReservation
+    ) -> list[AttemptOutcome]:
         def fresh_environment(attempt: int) -> Mapping[str, str]:
-            if plan.scheduler is None:
+            if self.plan.scheduler is None:
                 return {}
             port = ports.choose()
             ports.release()
             return {"MS_SCHED_PORT": str(port)}
 
         ports.release()
-        outcomes = run_attempts(
-            plan,
-            policy(spec),
-            paths=paths,
+        return run_attempts(
+            self.plan,
+            policy(self.spec),
+            paths=self.manifest.paths,
             events=events,
             console=console,
-            signals=signals,
-            worth_a_restart=worth_a_restart,
+            signals=self.signals,
+            worth_a_restart=_worth_a_restart,
             fresh_environment=fresh_environment,
         )
-        verdict = diagnose(outcomes[-1])
-        text = report(plan, outcomes[-1], verdict, ended_s=time.time())
-        last_words = f"launcher: {text}\n"
-        _record(events, manifest, outcomes, verdict)
-    finally:
-        events.close()
-        with suppress(KeyboardInterrupt):
-            console.close(last_words)
-    return LaunchResult(verdict.exit_code, plan.run_dir, verdict, outcomes)
+
+    def _judge(self, outcomes: Sequence[AttemptOutcome], events: EventLog) -> tuple[Verdict, str]:
+        """Write down how it ended; return the verdict and the report."""
+        from launcher.diagnosis import diagnose
+        from launcher.report import report
+
+        last, ended_s = outcomes[-1], time.time()
+        verdict = diagnose(last)
+        events.write(
+            "verdict",
+            attempt=last.attempt,
+            exit_code=verdict.exit_code,
+            root_cause_rank=verdict.root_cause_rank,
+            reason=verdict.reason.name.lower(),
+            explanation=verdict.explanation,
+        )
+        with suppress(OSError):
+            self.manifest.write_end(outcomes, verdict)
+        return verdict, f"launcher: {report(self.plan, last, verdict, ended_s=ended_s)}\n"
 
 
-def _record(
-    events: EventLog, manifest: Manifest, outcomes: Sequence[AttemptOutcome], verdict: Verdict
-) -> None:
-    events.write(
-        "verdict",
-        attempt=outcomes[-1].attempt,
-        exit_code=verdict.exit_code,
-        root_cause_rank=verdict.root_cause_rank,
-        reason=verdict.reason.name.lower(),
-        explanation=verdict.explanation,
-    )
-    with suppress(OSError):
-        manifest.write_end(outcomes, verdict)
+def _worth_a_restart(outcome: AttemptOutcome) -> bool:
+    from launcher.diagnosis import worth_a_restart
+
+    return worth_a_restart(outcome)
 
 
 def _announcement(plan: Plan) -> str:
@@ -159,45 +180,3 @@ def _announcement(plan: Plan) -> str:
     ids = [worker.device_id for worker in plan.workers if worker.device_id is not None]
     place = f"NPU {format_ranges(ids)}" if ids else plan.device_target
     return f"{count} on {place}; run directory {shown(plan.run_dir)}"
-
-
-def make_run_dir(wanted: Path, *, exact: bool) -> Path:
-    """Make the folder of a new run and return it.
-
-    Args:
-        wanted: its path; a suffix is added where that is taken.
-        exact: take this path or none: it may exist, but hold no other run.
-
-    Raises:
-        UsageError: it holds another run, or cannot be written.
-    """
-    if exact and wanted.is_dir() and any(wanted.iterdir()):
-        raise UsageError(
-            f"--run-dir {shown(wanted)}: the folder is not empty, and what an earlier run left "
-            "there is not overwritten; name a new folder, or remove it"
-        )
-    try:
-        wanted.parent.mkdir(parents=True, exist_ok=True)
-        for number in range(1000):
-            folder = wanted if number == 0 else wanted.with_name(f"{wanted.name}-{number}")
-            try:
-                folder.mkdir()
-                return _writable(folder)
-            except FileExistsError:
-                if exact and folder.is_dir():
-                    return _writable(folder)
-                if exact:
-                    raise
-    except OSError as error:
-        raise UsageError(
-            f"run directory {shown(wanted)} cannot be used: {error.strerror or error}; name "
-            "another one with --run-dir"
-        ) from error
-    raise UsageError(f"{shown(wanted)} and 999 folders like it exist; name one with --run-dir")
-
-
-def _writable(folder: Path) -> Path:
-    probe = folder / ".probe"
-    probe.touch()
-    probe.unlink()
-    return folder

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launcher.contract import RunPaths, write_atomic
-from launcher.diagnosis import Verdict
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Plan, to_json
 from launcher.recipe import CheckedRecipe
+
+if TYPE_CHECKING:
+    from launcher.diagnosis import Verdict
 
 _GIT_S = 2.0
 
@@ -53,7 +54,7 @@ class Manifest:
             "command": list(self.argv),
             "directory": os.getcwd(),
             "host": self.plan.host,
-            "python": platform.python_version(),
+            "python": ".".join(map(str, sys.version_info[:3])),
             "executable": sys.executable,
             "versions": dict(self.checked.versions) if self.checked else {},
             "git": self.revision,

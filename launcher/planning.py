@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,20 +169,6 @@ def worker_command(spec: LaunchSpec, run_dir: Path) -> tuple[tuple[str, ...], bo
             "after -- comes script.py, -m package.module, or a program, then its arguments"
         )
     return (program, *rest), False
-
-
-def run_name(spec: LaunchSpec) -> str:
-    """Return the folder below runs/ that groups the runs of one recipe, script or module."""
-    if spec.recipe is not None:
-        return Path(spec.recipe).stem
-    if spec.command[0] == "-m":
-        return spec.command[1] if len(spec.command) > 1 else "module"
-    return Path(spec.command[0]).stem
-
-
-def default_run_dir(spec: LaunchSpec, started: time.struct_time) -> Path:
-    """Return runs/<recipe or script>/<time>."""
-    return Path("runs") / run_name(spec) / time.strftime("%Y%m%d-%H%M%S", started)
 
 
 def policy(spec: LaunchSpec) -> Policy:

@@ -12,6 +12,7 @@ from launcher.hints import find_hint
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import Plan
 from launcher.ranges import format_ranges
+from launcher.run_directory import shown
 
 _LOG_LINES = 20
 _TABLE_ROWS = 16
@@ -48,14 +49,6 @@ def report(plan: Plan, outcome: AttemptOutcome, verdict: Verdict, *, ended_s: fl
     lines.append(f"  run directory: {shown(plan.run_dir)}")
     lines.append(f"  exit code: {verdict.exit_code}")
     return "\n".join(lines)
-
-
-def shown(path: Path) -> str:
-    """Return a path as short as it can be typed here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def how_it_ended(rank: RankOutcome) -> str:

@@ -15,8 +15,6 @@ from pathlib import Path
 import pytest
 
 from launcher.contract import RunPaths
-from launcher.errors import UsageError
-from launcher.launch import make_run_dir
 
 WORKER = """
 import os, sys, time
@@ -197,26 +195,6 @@ def read_terminal(terminal: int) -> bytes:
         return os.read(terminal, 4096)
     except OSError:
         return b""
-
-
-def test_a_run_directory_is_never_shared(tmp_path: Path) -> None:
-    wanted = tmp_path / "runs" / "a" / "now"
-    made = [make_run_dir(wanted, exact=False) for _ in range(3)]
-    assert [folder.name for folder in made] == ["now", "now-1", "now-2"]
-
-
-def test_a_named_run_directory_may_exist_but_not_hold_anything(tmp_path: Path) -> None:
-    assert make_run_dir(tmp_path, exact=True) == tmp_path
-    (tmp_path / "logs").mkdir()
-    with pytest.raises(UsageError, match="the folder is not empty"):
-        make_run_dir(tmp_path, exact=True)
-
-
-def test_a_run_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for wanted in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/x")):
-        with pytest.raises(UsageError, match=r"cannot be used: .*--run-dir"):
-            make_run_dir(wanted, exact=True)
 
 
 def test_a_refused_recipe_leaves_no_run_directory(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from launcher.contract import RankEnv
 from launcher.errors import UsageError
 from launcher.options import LaunchSpec
 from launcher.plan import Plan, to_json
-from launcher.planning import Host, Identity, default_run_dir, make_plan, policy, worker_command
+from launcher.planning import Host, Identity, make_plan, policy, worker_command
 
 HOST = Host("n1", {"HOME": "/h"}, npus=(), cores=(0, 1, 2, 3), numa_nodes=((0, 1), (2, 3)))
 IDENTITY = Identity("job1", Path("/runs/a"))
@@ -119,14 +118,6 @@ def test_a_recipe_trains_by_the_resolved_recipe_of_the_run_directory() -> None:
 def test_what_cannot_be_run_is_refused(command: tuple[str, ...], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         plan(command=command)
-
-
-def test_the_run_directory_is_named_after_what_runs_and_when() -> None:
-    moment = time.struct_time((2026, 3, 4, 5, 6, 7, 0, 0, 0))
-    stamp = "20260304-050607"
-    assert default_run_dir(LaunchSpec(recipe="a/b.yaml"), moment) == Path("runs/b") / stamp
-    assert default_run_dir(LaunchSpec(command=("-m", "p.q")), moment) == Path("runs/p.q") / stamp
-    assert default_run_dir(LaunchSpec(command=("x/t.py",)), moment) == Path("runs/t") / stamp
 
 
 def test_the_time_limits_reach_the_supervisor() -> None:

@@ -1,0 +1,76 @@
+"""The folder of one run: its name, and that nothing of another run is in it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from launcher.errors import UsageError
+from launcher.options import LaunchSpec
+
+_MOST_OF_ONE_SECOND = 1000
+
+
+def default_run_dir(spec: LaunchSpec, started: time.struct_time) -> Path:
+    """Return runs/<recipe, script or module>/<time>."""
+    return Path("runs") / _name(spec) / time.strftime("%Y%m%d-%H%M%S", started)
+
+
+def _name(spec: LaunchSpec) -> str:
+    if spec.recipe is not None:
+        return Path(spec.recipe).stem
+    if spec.command[0] == "-m":
+        return spec.command[1] if len(spec.command) > 1 else "module"
+    return Path(spec.command[0]).stem
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def make_run_dir(wanted: Path, *, exact: bool) -> Path:
+    """Make the folder of a new run and return it.
+
+    Args:
+        wanted: its path; a suffix is added where that is taken.
+        exact: take this path or none: it may exist, but hold no other run.
+
+    Raises:
+        UsageError: it holds another run, or cannot be written.
+    """
+    if exact and wanted.is_dir() and any(wanted.iterdir()):
+        raise UsageError(
+            f"--run-dir {shown(wanted)}: the folder is not empty, and what an earlier run left "
+            "there is not overwritten; name a new folder, or remove it"
+        )
+    try:
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        folder = _make(wanted, exact=exact)
+        probe = folder / ".probe"
+        probe.touch()
+        probe.unlink()
+        return folder
+    except OSError as error:
+        raise UsageError(
+            f"run directory {shown(wanted)} cannot be used: {error.strerror or error}; name "
+            "another one with --run-dir"
+        ) from error
+
+
+def _make(wanted: Path, *, exact: bool) -> Path:
+    """Make the folder, or the first of its name with a suffix that does not exist."""
+    if exact:
+        wanted.mkdir(exist_ok=True)
+        return wanted
+    for number in range(_MOST_OF_ONE_SECOND):
+        folder = wanted.with_name(f"{wanted.name}-{number}") if number else wanted
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            continue
+    raise FileExistsError(f"{_MOST_OF_ONE_SECOND} folders of this name exist")

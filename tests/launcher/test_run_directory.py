@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from launcher.errors import UsageError
+from launcher.options import LaunchSpec
+from launcher.run_directory import default_run_dir, make_run_dir, shown
+
+
+def test_the_run_directory_is_named_after_what_runs_and_when() -> None:
+    moment = time.struct_time((2026, 3, 4, 5, 6, 7, 0, 0, 0))
+    stamp = "20260304-050607"
+    assert default_run_dir(LaunchSpec(recipe="a/b.yaml"), moment) == Path("runs/b") / stamp
+    assert default_run_dir(LaunchSpec(command=("-m", "p.q")), moment) == Path("runs/p.q") / stamp
+    assert default_run_dir(LaunchSpec(command=("x/t.py",)), moment) == Path("runs/t") / stamp
+
+
+def test_a_run_directory_is_never_shared(tmp_path: Path) -> None:
+    wanted = tmp_path / "runs" / "a" / "now"
+    made = [make_run_dir(wanted, exact=False) for _ in range(3)]
+    assert [folder.name for folder in made] == ["now", "now-1", "now-2"]
+
+
+def test_a_named_run_directory_may_exist_but_not_hold_anything(tmp_path: Path) -> None:
+    assert make_run_dir(tmp_path, exact=True) == tmp_path
+    (tmp_path / "logs").mkdir()
+    with pytest.raises(UsageError, match="the folder is not empty"):
+        make_run_dir(tmp_path, exact=True)
+
+
+def test_a_run_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for wanted in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/x")):
+        with pytest.raises(UsageError, match=r"cannot be used: .*--run-dir"):
+            make_run_dir(wanted, exact=True)
+
+
+def test_paths_below_here_are_shown_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shown(tmp_path / "runs" / "a") == "runs/a"
+    assert shown(Path("/elsewhere")) == "/elsewhere"
