@@ -32,7 +32,8 @@ def learning_rates(
         falling = np.full(rest, optimizer.lr)
     else:
         falling = cosine(rest, first=optimizer.lr, last=schedule.final_lr)
-    return np.concatenate([rising, falling]).astype(np.float32)
+    rates: NDArray[np.float64] = np.concatenate([rising, falling])
+    return rates.astype(np.float32)
 
 
 def cosine(steps: int, *, first: float, last: float) -> NDArray[np.float64]:
