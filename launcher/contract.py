@@ -25,6 +25,7 @@ ATTEMPT = _PREFIX + "ATTEMPT"
 LOCAL_RANK = _PREFIX + "LOCAL_RANK"
 NODE_RANK = _PREFIX + "NODE_RANK"
 DEVICE_TARGET = _PREFIX + "DEVICE_TARGET"
+CPUS = _PREFIX + "CPUS"
 
 EXIT_USAGE = 2
 EXIT_TEMPORARY = 75
@@ -40,7 +41,8 @@ class RankEnv:
     """Who this worker is, as its environment says.
 
     ``rank`` is None where another launcher leaves the numbering to MindSpore's scheduler (msrun
-    without ``--node_rank``); it is known only after ``init()``.
+    without ``--node_rank``); it is known only after ``init()``. ``cpus`` is this worker's share of
+    the cores, to which it binds itself where the launcher could not do it beforehand.
     """
 
     rank: int | None = 0
@@ -49,6 +51,7 @@ class RankEnv:
     node_rank: int = 0
     device_id: int | None = None
     device_target: str | None = None
+    cpus: tuple[int, ...] = ()
     attempt: int = 0
     run_dir: Path | None = None
     job_id: str | None = None
@@ -62,6 +65,7 @@ class RankEnv:
             LOCAL_RANK: self.local_rank,
             NODE_RANK: self.node_rank,
             DEVICE_TARGET: self.device_target,
+            CPUS: ",".join(map(str, self.cpus)) or None,
             ATTEMPT: self.attempt,
             RUN_DIR: self.run_dir,
             JOB_TAG: self.job_id,
@@ -103,6 +107,7 @@ class RankEnv:
             node_rank=_number(environ, NODE_RANK) or 0,
             device_id=device_id,
             device_target=environ.get(DEVICE_TARGET),
+            cpus=tuple(int(cpu) for cpu in environ.get(CPUS, "").split(",") if cpu.isdecimal()),
             attempt=_number(environ, ATTEMPT) or 0,
             run_dir=Path(run_dir) if run_dir else None,
             job_id=environ.get(JOB_TAG),
@@ -170,6 +175,11 @@ class RunPaths:
 
     def progress(self, rank: int) -> Path:
         return self.root / "progress" / f"rank_{rank}.json"
+
+
+def default_run_dir(name: str, started: time.struct_time) -> Path:
+    """Return where a run goes that was given no place: runs/<recipe or script>/<time>."""
+    return Path("runs") / name / time.strftime("%Y%m%d-%H%M%S", started)
 
 
 @dataclass(frozen=True)

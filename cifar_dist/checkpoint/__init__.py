@@ -1,0 +1,1 @@
+"""Checkpoints: one folder a step, whole or not there."""

@@ -1,0 +1,68 @@
+"""``python -m cifar_dist``: subcommands in, exit codes out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from cifar_dist.commands import config, evaluate, train
+from cifar_dist.errors import CifarDistError
+from cifar_dist.observe.console import say
+from launcher.contract import (
+    EXIT_USAGE,
+    ContractError,
+    FailureRecord,
+    RankEnv,
+    RunPaths,
+    write_record,
+)
+
+DESCRIPTION = (
+    "Train and evaluate image classifiers on CIFAR-10, on one device or as one rank of many."
+)
+_GLOG_ERROR = "3"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; user errors become one message and the exit code of their kind."""
+    os.environ.setdefault("GLOG_v", _GLOG_ERROR)  # MindSpore reads it when it is imported
+    if os.environ.get("MS_ROLE") == "MS_SCHED":
+        from cifar_dist.runtime.context import run_scheduler
+
+        run_scheduler()
+        return 0
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        return code
+    except CifarDistError as error:
+        _tell(error)
+        return error.exit_code
+    except ContractError as error:
+        _tell(error)
+        return EXIT_USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m cifar_dist", description=DESCRIPTION, allow_abbrev=False
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (train, evaluate, config):
+        command.add_parser(subparsers)
+    return parser
+
+
+def _tell(error: Exception) -> None:
+    """Show an error once, and leave a record for the launcher, which shows it for all ranks."""
+    kind = type(error).__name__
+    say(f"{kind}: {error}", stream=sys.stderr)
+    try:
+        env = RankEnv.from_environ(os.environ)
+    except ContractError:
+        return
+    if env.run_dir is not None and env.rank is not None:
+        record = FailureRecord.now(env.rank, kind, str(error))
+        write_record(record, RunPaths(env.run_dir).failure(env.attempt, env.rank), sync=True)

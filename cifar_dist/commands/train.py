@@ -1,0 +1,118 @@
+"""``cifar_dist train``: one rank of a training run, or the whole of it on a single card."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_dist.config import Config, batch_size_per_rank, dump_config, find_recipe, load_config
+from cifar_dist.data.dataset import Dataset
+from cifar_dist.data.source import open_dataset, prepare
+from cifar_dist.observe.console import ConsoleLines, Span, say
+from cifar_dist.observe.metrics_file import MetricsFile
+from cifar_dist.observe.progress import ProgressFile
+from cifar_dist.observe.records import EndRecord, Observer
+from cifar_dist.run_folder import RunFolder, locate_run
+from launcher.contract import RankEnv, RunPaths
+
+if TYPE_CHECKING:
+    from cifar_dist.engine.task import TrainTask
+
+DESCRIPTION = """Train one network on CIFAR-10. Without a launcher: the single-card debug run;
+'python -m launcher --nproc N --config RECIPE' starts one such process per device."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("train", help="train a recipe", description=DESCRIPTION)
+    parser.add_argument("--config", required=True, metavar="RECIPE", help="a path, or a name")
+    parser.add_argument("--run-dir", type=Path, help="default: runs/<recipe>/<time>")
+    parser.add_argument("--device-target", choices=["Ascend", "CPU", "auto"], default="auto")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    env = RankEnv.from_environ(os.environ)
+    recipe = load_config(find_recipe(args.config), args.overrides)
+    config = recipe.config
+    batch_size_per_rank(config.data, env.world_size)
+    folder = locate_run(env, recipe, wanted=args.run_dir)
+    if folder.is_ours:
+        prepare(config.data)
+    train_set, test_set = (open_dataset(config.data, split) for split in ("train", "test"))
+
+    from cifar_dist.engine.task import build_train_task
+    from cifar_dist.engine.trainer import Outlets, train
+    from cifar_dist.runtime.context import check_precision, choose_target, enter
+
+    target = choose_target(
+        env.device_target if args.device_target == "auto" else args.device_target
+    )
+    check_precision(config.train, target)
+    context = enter(env, mode=config.train.mode, device_target=target)
+    if context.is_main:
+        folder.write_start(recipe)
+    progress = ProgressFile(folder.paths.root, context.rank)
+    progress.phase("build")
+    task = build_train_task(config, context, train_set, test_set)
+    observers: list[Observer] = []
+    if context.is_main:
+        for line in _description(task, train_set, folder.paths):
+            say(line)
+        observers = _observers(task, folder.paths)
+    end = train(task, Outlets(observers, progress, folder.paths.checkpoints))
+    for observer in observers:
+        observer.close()
+    if context.is_main:
+        folder.write_end(recipe, 0)
+        _say_end(end, folder, context.world_size)
+    return 0
+
+
+def _observers(task: TrainTask, paths: RunPaths) -> list[Observer]:
+    """Return those to whom rank 0 tells what happens."""
+    config = task.evaluation.config
+    span = Span(config.train.epochs, task.total_steps, task.batches.plan.global_batch_size)
+    observers: list[Observer] = [MetricsFile(paths.metrics), ConsoleLines(span)]
+    if config.monitor.tensorboard:
+        from cifar_dist.observe.tensorboard import TensorBoard
+
+        observers.append(TensorBoard(paths.tensorboard, recipe_yaml=dump_config(config)))
+    return observers
+
+
+def _description(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[str]:
+    """Return what is about to run, a line each."""
+    config = task.evaluation.config
+    plan, context = task.batches.plan, task.evaluation.context
+    weights = sum(parameter.size for parameter in task.step.network.trainable_params())
+    ranks = f"{plan.world_size} rank" + ("s" if plan.world_size > 1 else "")
+    data = f"{len(train_set):,} training, {len(task.evaluation.test_set):,} test images"
+    return [
+        f"model      {config.model.name}, {weights:,} parameters, {_precision(config)}",
+        f"device     {context.device_target}, {ranks}",
+        f"data       {data} ({train_set.origin})",
+        f"batch      {plan.batch_size} per rank, {plan.global_batch_size} in all, "
+        f"{task.batches.steps_per_epoch} steps per epoch, {task.total_steps} steps in all",
+        f"run        {paths.root}",
+    ]
+
+
+def _precision(config: Config) -> str:
+    train = config.train
+    if train.amp == "O0":
+        return "float32 (O0)"
+    scale = train.effective_loss_scale
+    shown = "dynamic" if scale == "dynamic" else f"{scale:g}"
+    return f"{train.dtype} ({train.amp}, loss scale {shown})"
+
+
+def _say_end(end: EndRecord, folder: RunFolder, world_size: int) -> None:
+    root = folder.paths.root
+    shown = root.relative_to(Path.cwd()) if root.is_relative_to(Path.cwd()) else root
+    say(f"test accuracy {end.accuracy:.4f}; what to do next:")
+    say(f"  python -m cifar_dist evaluate {shown}")
+    say(f"  python -m launcher --nproc {world_size} --config {shown}/config.yaml train.epochs=N")
+    say(f"  tensorboard --logdir {shown}/tb")

@@ -1,0 +1,1 @@
+"""Training and evaluation: the compiled steps and the loop around them."""

@@ -1,0 +1,92 @@
+"""Speed and loss of training between two reports, without waiting for the device in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from mindspore import Tensor
+
+from cifar_dist.runtime.collectives import Collectives
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Means over the steps of an interval.
+
+    ``loss`` is over all ranks; ``step_s`` is None where the interval held only the first step,
+    which compiles.
+    """
+
+    loss: float
+    step_s: float | None
+    data_wait_s: float
+
+
+class Meter:
+    """Collect what each step leaves behind.
+
+    ``train_s`` counts the seconds of training: not the first step, which compiles and is
+    ``compile_s``, and nothing under :meth:`paused`.
+    """
+
+    def __init__(
+        self, group: Collectives, *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._group = group
+        self._clock = clock
+        self._losses: list[Tensor] = []
+        self._timed_steps = 0
+        self._interval_start = self._step_start = clock()
+        self._data_wait_s = 0.0
+        self.train_s = 0.0
+        self.compile_s: float | None = None
+
+    def batch_arrived(self) -> None:
+        """Call between the wait for a batch and its step."""
+        self._data_wait_s += self._clock() - self._step_start
+        if self.compile_s is None:
+            self._interval_start = self._clock()
+
+    def step_done(self, loss: Tensor) -> None:
+        """Call after a step, with its loss on the device; the first one is waited for."""
+        self._losses.append(loss)
+        if self.compile_s is None:
+            loss.asnumpy()
+            self.compile_s = self._clock() - self._interval_start
+            self._interval_start = self._clock()
+        else:
+            self._timed_steps += 1
+        self._step_start = self._clock()
+
+    def read(self) -> Reading:
+        """End the interval: wait for the device, and average the loss over all ranks.
+
+        Every rank must call it after the same steps.
+        """
+        steps = len(self._losses)
+        mean = np.mean([loss.asnumpy() for loss in self._losses], dtype=np.float64)
+        elapsed_s = self._clock() - self._interval_start
+        self.train_s += elapsed_s if self._timed_steps else 0.0
+        step_s = elapsed_s / self._timed_steps if self._timed_steps else None
+        summed = self._group.sum_floats(np.array([mean], dtype=np.float32))
+        reading = Reading(
+            float(summed[0]) / self._group.world_size, step_s, self._data_wait_s / steps
+        )
+        self._losses, self._timed_steps, self._data_wait_s = [], 0, 0.0
+        self._interval_start = self._step_start = self._clock()
+        return reading
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave what is done in the block out of every time."""
+        start = self._clock()
+        try:
+            yield
+        finally:
+            away_s = self._clock() - start
+            self._interval_start += away_s
+            self._step_start += away_s

@@ -1,0 +1,51 @@
+"""SGD with momentum as one cell of the training graph.
+
+``nn.Momentum`` and ``nn.SGD`` are announced for removal or change after MindSpore 2.9, and neither
+takes a rate that the graph has just computed; the operator below them does and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+
+from cifar_dist.config.schema import OptimizerConfig
+
+
+def decays(parameter: Parameter) -> bool:
+    """Return whether weight decay should pull on a parameter: not on norms and biases.
+
+    Those have one dimension; the weights of convolutions and dense layers have more
+    (arXiv 1807.11205, section 3.1).
+    """
+    return len(parameter.shape) > 1
+
+
+class Momentum(nn.Cell):
+    """Update weights in place: v <- m v + g, w <- w - lr v, or its Nesterov form.
+
+    Weight decay adds ``weight_decay * w`` to the gradient (L2).
+
+    Args:
+        weights: trainable parameters; the gradients come in their order.
+        config: momentum, nesterov, weight_decay, decay_norm_and_bias.
+    """
+
+    def __init__(self, weights: Sequence[Parameter], config: OptimizerConfig) -> None:
+        super().__init__(auto_prefix=False)
+        self.weights = ParameterTuple(weights)
+        self.velocities = self.weights.clone(prefix="velocity", init="zeros")
+        self.momentum = config.momentum
+        self.decay = tuple(
+            config.weight_decay if config.decay_norm_and_bias or decays(weight) else 0.0
+            for weight in weights
+        )
+        self.apply_momentum = ops.ApplyMomentum(use_nesterov=config.nesterov)
+
+    def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> None:
+        for i in range(len(self.weights)):
+            gradient = gradients[i]
+            if self.decay[i] > 0:
+                gradient = gradient + self.decay[i] * self.weights[i]
+            self.apply_momentum(self.weights[i], self.velocities[i], rate, gradient, self.momentum)

@@ -1,0 +1,132 @@
+"""The two compiled graphs of a run: one training step, one evaluation step.
+
+Bytes come in, N images of 3 channels, 32 rows and 32 columns [N, 3, 32, 32]; they are normalised
+in the graph, so that a quarter of a float's bytes cross to the device. No step waits for the
+device: results stay there until somebody reads them.
+"""
+
+from __future__ import annotations
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, amp, nn, ops
+from numpy.typing import NDArray
+
+from cifar_dist.config.schema import Config
+from cifar_dist.data.augment import MEAN_RGB, STD_RGB
+from cifar_dist.engine.momentum import Momentum
+
+FIRST_LOSS_SCALE = 2.0**16
+LARGEST_LOSS_SCALE = 2.0**24
+STEPS_TO_GROW = 1000
+
+
+class Normalise(nn.Cell):
+    """uint8[N, 3, H, W] -> float32 of the same shape: mean 0 and deviation 1 per channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        mean, std = (np.float32(values).reshape(1, 3, 1, 1) for values in (MEAN_RGB, STD_RGB))
+        self.scale = Tensor(1 / (255 * std))
+        self.shift = Tensor(-mean / std)
+
+    def construct(self, images_nchw: Tensor) -> Tensor:
+        return ops.cast(images_nchw, ms.float32) * self.scale + self.shift
+
+
+class TrainStep(nn.Cell):
+    """One optimizer step: forward, backward, average over ranks, unscale, update.
+
+    The loss is multiplied before the backward pass and the gradients divided after their average,
+    so that float16 gradients do not vanish (arXiv 1710.03740). A gradient that is not finite on
+    one rank is so on all after the average: every rank skips the same update without asking. A
+    dynamic scale halves then, and doubles after 1,000 updates in a row.
+
+    Args:
+        network: float images -> logits, in its precision.
+        config: the recipe.
+        rates: float32[steps], the learning rate of each step of the run.
+        world_size: number of ranks that average their gradients.
+    """
+
+    def __init__(
+        self, network: nn.Cell, config: Config, rates: NDArray[np.float32], world_size: int
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        asked = config.train.effective_loss_scale
+        self.is_dynamic = asked == "dynamic"
+        self.checks_overflow = config.train.amp != "O0"
+        self.network = network
+        self.normalise = Normalise()
+        self.loss = nn.CrossEntropyLoss(label_smoothing=config.train.label_smoothing)
+        self.optimizer = Momentum(network.trainable_params(), config.optimizer)
+        weights = self.optimizer.weights
+        self.gradient = ops.value_and_grad(self.scaled_loss, None, weights)
+        self.average = nn.DistributedGradReducer(weights, True, world_size)
+        self.is_alone = world_size == 1
+        self.rates = Tensor(rates)
+        self.last = len(rates) - 1
+        scale = FIRST_LOSS_SCALE if self.is_dynamic else float(asked)
+        self.loss_scale = Parameter(Tensor(scale, ms.float32), "loss_scale", requires_grad=False)
+        self.good_steps = Parameter(Tensor(0, ms.int32), "good_steps", requires_grad=False)
+        self.steps = Parameter(Tensor(0, ms.int32), "steps", requires_grad=False)
+        self.skipped_steps = Parameter(Tensor(0, ms.int32), "skipped_steps", requires_grad=False)
+        self.set_train()
+
+    def scaled_loss(self, images_nchw: Tensor, labels: Tensor) -> Tensor:
+        logits = self.network(self.normalise(images_nchw))
+        return self.loss(ops.cast(logits, ms.float32), labels) * self.loss_scale
+
+    def construct(self, images_nchw: Tensor, labels: Tensor) -> Tensor:
+        """Take uint8[B, 3, 32, 32] and int32[B]; return this rank's mean loss, float32[]."""
+        loss, gradients = self.gradient(images_nchw, labels)
+        if not self.is_alone:
+            gradients = self.average(gradients)
+        rate = self.rates[ops.minimum(self.steps, self.last)]
+        loss = loss / self.loss_scale
+        if self.checks_overflow:
+            gradients = self.unscale(gradients)
+            if amp.all_finite(gradients):
+                self.optimizer(gradients, rate)
+                self.grow()
+            else:
+                self.shrink()
+        else:
+            self.optimizer(gradients, rate)
+        self.steps += 1
+        return loss
+
+    def unscale(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        factor = 1.0 / self.loss_scale
+        unscaled = ()
+        for gradient in gradients:
+            unscaled += (ops.cast(gradient, ms.float32) * factor,)
+        return unscaled
+
+    def grow(self) -> None:
+        if self.is_dynamic:
+            self.good_steps += 1
+            if self.good_steps >= STEPS_TO_GROW:
+                self.loss_scale = ops.minimum(self.loss_scale * 2.0, LARGEST_LOSS_SCALE)
+                self.good_steps = Tensor(0, ms.int32)
+
+    def shrink(self) -> None:
+        self.skipped_steps += 1
+        if self.is_dynamic:
+            self.loss_scale = ops.maximum(self.loss_scale * 0.5, 1.0)
+            self.good_steps = Tensor(0, ms.int32)
+
+
+class EvalStep(nn.Cell):
+    """uint8[N, 3, 32, 32], int32[N] -> predicted classes int32[N], losses float32[N]."""
+
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.normalise = Normalise()
+        self.loss = nn.CrossEntropyLoss(reduction="none")
+        self.set_train(False)
+
+    def construct(self, images_nchw: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = ops.cast(self.network(self.normalise(images_nchw)), ms.float32)
+        return ops.cast(ops.argmax(logits, 1), ms.int32), self.loss(logits, labels)

@@ -1,0 +1,96 @@
+"""Everything a run computes with, built from a recipe, the data and the group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from mindspore import nn
+from numpy.typing import NDArray
+
+from cifar_dist.config.schema import Config
+from cifar_dist.data.batches import EvalBatch, TrainBatches, eval_batches, plan_batches
+from cifar_dist.data.dataset import Dataset
+from cifar_dist.engine.precision import apply_precision
+from cifar_dist.engine.step import EvalStep, TrainStep
+from cifar_dist.models import create_model
+from cifar_dist.runtime.collectives import Collectives, collectives_of
+from cifar_dist.runtime.context import DistContext
+from cifar_dist.schedule import learning_rates
+
+
+@dataclass(frozen=True, eq=False)
+class EvalTask:
+    """A network and the test images of this rank."""
+
+    config: Config
+    context: DistContext
+    group: Collectives
+    network: nn.Cell
+    step: EvalStep
+    test_set: Dataset
+
+    def batches(self) -> Iterator[EvalBatch]:
+        return eval_batches(
+            self.test_set,
+            batch_size=self.config.eval.batch_size,
+            rank=self.context.rank,
+            world_size=self.context.world_size,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainTask:
+    """A training step, its batches and rates, and the evaluation of the same network."""
+
+    step: TrainStep
+    batches: TrainBatches
+    rates: NDArray[np.float32]
+    evaluation: EvalTask
+
+    @property
+    def total_steps(self) -> int:
+        """How many steps the run takes: its epochs, or train.max_steps where that is fewer."""
+        train = self.evaluation.config.train
+        whole = train.epochs * self.batches.steps_per_epoch
+        return whole if train.max_steps is None else min(whole, train.max_steps)
+
+
+def build_eval_task(config: Config, context: DistContext, test_set: Dataset) -> EvalTask:
+    """Build a network with the recipe's first weights, and its evaluation.
+
+    Raises:
+        ModelError: the recipe's model does not exist or cannot be so.
+    """
+    raw = create_model(
+        config.model.name,
+        config.model.num_classes,
+        zero_init_last_gamma=config.model.zero_init_last_gamma,
+        seed=config.train.seed,
+    )
+    network = apply_precision(raw, config.train)
+    group = collectives_of(context)
+    return EvalTask(config, context, group, network, EvalStep(network), test_set)
+
+
+def build_train_task(
+    config: Config, context: DistContext, train_set: Dataset, test_set: Dataset
+) -> TrainTask:
+    """Build all of a training run.
+
+    Raises:
+        ModelError: as :func:`build_eval_task`.
+        ConfigError: the batches do not fit the data or the group.
+    """
+    plan = plan_batches(config, rank=context.rank, world_size=context.world_size)
+    batches = TrainBatches(train_set, plan)
+    rates = learning_rates(
+        config.optimizer,
+        config.schedule,
+        epochs=config.train.epochs,
+        steps_per_epoch=batches.steps_per_epoch,
+    )
+    evaluation = build_eval_task(config, context, test_set)
+    step = TrainStep(evaluation.network, config, rates, context.world_size)
+    return TrainTask(step, batches, rates, evaluation)

@@ -1,0 +1,1 @@
+"""What a run tells the world: records, and the places they go to."""

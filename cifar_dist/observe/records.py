@@ -1,0 +1,115 @@
+"""The records of a run: the lines of metrics.jsonl (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from cifar_dist.metrics.confusion import accuracy, error_rate, per_class
+from cifar_dist.metrics.tally import Tally
+
+
+@dataclass(frozen=True)
+class TrainRecord:
+    """Training since the last such record.
+
+    ``loss`` is the mean over steps and ranks, None where it is not finite; ``images_per_s`` counts
+    all ranks and leaves compilation out, None where the interval held nothing else; times are
+    means per step of rank 0.
+    """
+
+    event: ClassVar[str] = "train"
+    epoch: int
+    step: int
+    loss: float | None
+    lr: float
+    images_per_s: float | None
+    step_ms: float | None
+    data_wait_ms: float
+    loss_scale: float
+    world_size: int
+    skipped_steps: int = 0
+
+
+@dataclass(frozen=True)
+class EvalRecord:
+    """One evaluation over all ranks; ``loss`` is None where one image has none that is finite."""
+
+    event: ClassVar[str] = "eval"
+    epoch: int
+    step: int
+    count: int
+    loss: float | None
+    accuracy: float
+    error_rate: float
+    confusion_matrix: list[list[int]]
+    per_class: list[dict[str, Any]] = field(default_factory=list)
+    eval_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """A checkpoint that is whole on disk."""
+
+    event: ClassVar[str] = "checkpoint"
+    step: int
+    path: str
+
+
+@dataclass(frozen=True)
+class EndRecord:
+    """The end of a run that was not cut short; ``train_s`` leaves compilation out."""
+
+    event: ClassVar[str] = "end"
+    accuracy: float
+    best_accuracy: float
+    train_s: float
+    compile_s: float
+
+
+Record = TrainRecord | EvalRecord | CheckpointRecord | EndRecord
+
+
+class Observer(Protocol):
+    """Somebody to whom rank 0 tells every record."""
+
+    def record(self, record: Record) -> None:
+        """Take one record; it must not raise for want of disk or terminal."""
+        ...
+
+    def close(self) -> None:
+        """Bring everything to where it belongs."""
+        ...
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """Return a record as one object of metrics.jsonl."""
+    return {"event": record.event, **asdict(record)}
+
+
+def eval_record(
+    tally: Tally, classes: Sequence[str], *, epoch: int, step: int, eval_s: float
+) -> EvalRecord:
+    """Return what an evaluation's counts say.
+
+    Raises:
+        NotComputableError: nothing was counted.
+    """
+    return EvalRecord(
+        epoch=epoch,
+        step=step,
+        count=tally.count,
+        loss=tally.mean_loss(),
+        accuracy=accuracy(tally.confusion),
+        error_rate=error_rate(tally.confusion),
+        confusion_matrix=tally.confusion.tolist(),
+        per_class=[one.to_json() for one in per_class(tally.confusion, classes)],
+        eval_s=eval_s,
+    )
+
+
+def finite(value: float) -> float | None:
+    """Return a number that JSON can hold; None for infinity and NaN."""
+    return value if math.isfinite(value) else None

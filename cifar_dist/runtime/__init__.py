@@ -1,0 +1,1 @@
+"""Where a worker stands: its device, its group, and what the group can do together."""
