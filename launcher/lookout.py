@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from launcher import stacks, watch
+from launcher import watch
 from launcher.contract import RunPaths
 from launcher.outcome import Reason
 from launcher.plan import SCHEDULER, Policy
@@ -115,6 +115,8 @@ class Lookout:
         return None
 
     def _take_stacks(self, pids: Mapping[int, int]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        from launcher import stacks
+
         taken = stacks.take(pids, lambda rank: self._paths.stacks(self._attempt, rank))
         places = {rank: stack.place for rank, stack in taken.items()}
         vitals = self._sampler.vitals

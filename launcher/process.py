@@ -132,10 +132,11 @@ def spawn(
     output: int = subprocess.DEVNULL,
     prepare: Callable[[], None] | None = None,
 ) -> Child:
-    """Start a process in its own session, with default signals or as ``prepare`` sets them.
+    """Start a process in its own session; ``prepare`` runs in it before its own program.
 
-    Signals are blocked until then: one that reached the child before its exec would otherwise run
-    our handler there and write to our wake-up pipe.
+    The signals that we handle are blocked until ``prepare`` has given them their own dispositions:
+    one that reached the child before its exec would run our handler there and write to our wake-up
+    pipe. Without ``prepare`` they stay blocked, and the start is a good deal quicker (vfork).
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     try:
@@ -146,7 +147,7 @@ def spawn(
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=prepare or _default_signals,
+            preexec_fn=prepare,
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
