@@ -34,7 +34,7 @@ def report(plan: Plan, outcome: AttemptOutcome, verdict: Verdict, *, ended_s: fl
     if verdict.explanation:
         lines.append(f"  {verdict.explanation}")
     if outcome.reason in (Reason.HANG, Reason.EXIT_SKEW):
-        lines += _progress_table(outcome, cause, ended_s)
+        lines += _ranks_table(outcome, cause, ended_s)
         stacks = paths.stacks(outcome.attempt, 0).parent
         if stacks.is_dir():
             lines.append(f"  stacks: {shown(stacks)}")
@@ -44,7 +44,8 @@ def report(plan: Plan, outcome: AttemptOutcome, verdict: Verdict, *, ended_s: fl
         lines.append(f"  log: {shown(_log_path(paths, outcome, cause))}")
         hint = _hint(cause) if outcome.reason is Reason.FAILURE else ""
         lines += [f"  hint: {hint}"] if hint else []
-    lines += [f"  note: {note}" for note in outcome.notes]
+    if outcome.reason not in (Reason.HANG, Reason.EXIT_SKEW):
+        lines += [f"  note: {note}" for note in outcome.notes]
     lines += _others(verdict, outcome)
     lines.append(f"  run directory: {shown(plan.run_dir)}")
     lines.append(f"  exit code: {verdict.exit_code}")
@@ -77,12 +78,8 @@ def _headline(plan: Plan, outcome: AttemptOutcome, verdict: Verdict) -> str:
     if outcome.reason is Reason.STOPPED:
         return f"stopped by {signal.Signals(outcome.signal or signal.SIGTERM).name}"
     cause = verdict.cause
-    if outcome.reason is Reason.HANG:
-        who = f"; suspected: {_who(plan, cause)}" if cause else ""
-        return f"hang: {outcome.detail or 'a rank made no progress'}{who}"
-    if outcome.reason is Reason.EXIT_SKEW:
-        who = f"; still running: {_who(plan, cause)}" if cause else ""
-        return f"hang: {outcome.detail or 'some ranks ended well, others went on'}{who}"
+    if outcome.reason in (Reason.HANG, Reason.EXIT_SKEW):
+        return f"hang: {outcome.detail or outcome.reason.value}"
     if cause is None:
         return outcome.detail or "the run failed"
     return f"{_who(plan, cause)} failed: {_what(cause)}"
@@ -162,26 +159,28 @@ def _hint(cause: RankOutcome) -> str:
     return find_hint([*texts, "\n".join(log)], own_code(cause))
 
 
-def _progress_table(
-    outcome: AttemptOutcome, cause: RankOutcome | None, ended_s: float
-) -> list[str]:
+def _ranks_table(outcome: AttemptOutcome, cause: RankOutcome | None, ended_s: float) -> list[str]:
+    """Return one row per rank, the odd one out marked; of many ranks the first ones only."""
+    seen = dict(note.split(": ", 1) for note in outcome.notes if ": " in note)
     rows = []
     for rank in outcome.ranks:
         mark = "->" if cause is not None and rank.rank == cause.rank else "  "
-        progress = rank.progress
-        if rank.returncode == 0 and rank.signalled_ns is None:
-            state = "ended well"
-        elif progress is None:
-            state = "gave no sign of progress"
-        else:
-            age_s = max(0.0, ended_s - progress.time)
-            age = f", {age_s:.0f} s before the end" if progress.time else ""
-            state = f"{progress.phase}, epoch {progress.epoch}, step {progress.step}{age}"
-        rows.append(f"  {mark} rank {rank.rank}: {state}")
+        name = f"rank {rank.rank}"
+        rows.append(f"  {mark} {name}: {seen.get(name) or _last_sign(rank, ended_s)}")
     if len(rows) <= _TABLE_ROWS:
         return rows
     marked = [row for row in rows if row.startswith("  ->")]
     return [*marked, *rows[:_TABLE_ROWS], f"     ... {len(rows) - _TABLE_ROWS} more ranks"]
+
+
+def _last_sign(rank: RankOutcome, ended_s: float) -> str:
+    if rank.returncode == 0 and rank.signalled_ns is None:
+        return "ended well"
+    if rank.progress is None:
+        return "gave no sign of progress"
+    where = f"{rank.progress.phase}, epoch {rank.progress.epoch}, step {rank.progress.step}"
+    age_s = max(0.0, ended_s - rank.progress.time)
+    return f"{where}, {age_s:.0f} s before the end" if rank.progress.time else where
 
 
 def _others(verdict: Verdict, outcome: AttemptOutcome) -> list[str]:

@@ -117,7 +117,7 @@ ROWS = (
     Row("hang", 124, WAIT, ("--hang-timeout", "1", "--first-step-timeout", "1"),
         says=("hang", "exit code: 124")),
     Row("exit skew", 124, "if rank == 0: sys.exit(0)\nfor_ever()", ("--exit-skew", "1"),
-        root_cause=1, says=("hang", "rank 1 of 2")),
+        root_cause=1, says=("hang: rank 1 still ran 1 s",)),
     Row("SIGTERM to the launcher", 143, WAIT, signals=(signal.SIGTERM,),
         says=("stopped by SIGTERM",)),
     Row("SIGINT to the launcher", 130, WAIT, signals=(signal.SIGINT,)),

@@ -92,12 +92,23 @@ def test_a_hang_shows_every_rank_and_marks_the_odd_one_out() -> None:
         rank(number, -9, signalled_ns=1, progress=Progress(number, "train", 1, step, 940.0))
         for number, step in enumerate((12, 11, 12))
     ]
-    outcome = AttemptOutcome(0, Reason.HANG, ranks, suspects=(1,), detail="no progress for 60 s")
+    outcome = AttemptOutcome(0, Reason.HANG, ranks, suspects=(1,), detail="rank 1 hangs")
     lines = text_of(plan_of(3), outcome).splitlines()
-    assert lines[0] == "hang: no progress for 60 s; suspected: rank 1 of 3"
+    assert lines[0] == "hang: rank 1 hangs"
     assert "     rank 0: train, epoch 1, step 12, 60 s before the end" in lines
     assert "  -> rank 1: train, epoch 1, step 11, 60 s before the end" in lines
     assert lines[-1] == "  exit code: 124"
+
+
+def test_what_the_watch_saw_of_a_rank_stands_in_its_row() -> None:
+    ranks = [rank(0, 0), rank(1, -9, signalled_ns=1)]
+    notes = ("rank 1: no progress for 9 s; in recv (net.py:7)",)
+    outcome = AttemptOutcome(0, Reason.EXIT_SKEW, ranks, suspects=(1,), notes=notes)
+    lines = text_of(plan_of(2), outcome).splitlines()
+    assert lines[0] == "hang: some ranks ended well, others went on"
+    assert "     rank 0: ended well" in lines
+    assert "  -> rank 1: no progress for 9 s; in recv (net.py:7)" in lines
+    assert not any("note:" in line for line in lines)
 
 
 def test_a_hang_of_many_ranks_stays_short() -> None:
