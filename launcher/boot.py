@@ -17,7 +17,7 @@ import time
 TYPE_CHECKING = False  # as typing's, without the cost of importing it
 if TYPE_CHECKING:
     from types import CodeType, TracebackType
-    from typing import Any, NoReturn
+    from typing import Any
 
 STACK_SIGNAL = 39
 """SIGRTMIN + 5 (importing ``signal`` would double our start): writes the stacks of all threads to
@@ -36,14 +36,21 @@ def main(arguments: list[str]) -> None:
     try:
         _run(arguments)
     except SystemExit as error:
-        recorder.write_exit(error)
+        recorder.stamp()
+        with SigtermHeldBack():
+            recorder.write_exit(error)
         raise
     except KeyboardInterrupt as error:
-        recorder.write(error)
+        recorder.stamp()
+        with SigtermHeldBack():
+            recorder.write(error)
         raise
     except BaseException as error:
-        recorder.write(error)
-        _show_and_exit(error)
+        recorder.stamp()
+        with SigtermHeldBack():
+            recorder.write(error)
+            _show(error)
+        sys.exit(1)
 
 
 class Recorder:
@@ -51,15 +58,22 @@ class Recorder:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._has_fatal = False
+        self._has_any = self._has_fatal = False
+        self.stamp()
+
+    def stamp(self) -> None:
+        """Take the moment of a failure: writing it down takes longer than its victims need."""
+        self._moment = {"time_ns": time.time_ns(), "monotonic_ns": time.monotonic_ns()}
 
     def watch_threads(self) -> None:
         """Record an exception that ends a thread only, before it is shown as ever."""
         show = threading.excepthook
 
         def hook(args: threading.ExceptHookArgs) -> None:
-            if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
-                self.write(args.exc_value, fatal=False)
+            error = args.exc_value
+            if error is not None and not isinstance(error, SystemExit) and not self._has_any:
+                self.stamp()
+                self.write(error, fatal=False)
             show(args)
 
         threading.excepthook = hook
@@ -76,14 +90,41 @@ class Recorder:
         self, error: BaseException, *, message: str | None = None, fatal: bool = True
     ) -> None:
         """Record an exception; a record that cannot be written must not hide the error."""
-        moment = {"time_ns": time.time_ns(), "monotonic_ns": time.monotonic_ns()}
         if self._has_fatal or os.getpid() != self._pid:
             return
-        self._has_fatal = fatal
+        self._has_any, self._has_fatal = True, fatal
         try:
-            _write_record(error, str(error) if message is None else message, moment, fatal)
+            said = str(error) if message is None else message
+            _write_record(error, said, self._moment, fatal)
         except Exception as problem:
             print(f"launcher: no failure record: {problem!r}", file=sys.stderr)  # noqa: T201
+
+
+class SigtermHeldBack:
+    """Keeps SIGTERM off while a failure is written down, then lets it act.
+
+    The victims of a failure may end before the culprit has said what happened; the launcher then
+    ends all with SIGTERM. A handler in native code is left alone.
+    """
+
+    def __enter__(self) -> None:
+        import signal
+
+        self._came = False
+        self._before = signal.getsignal(signal.SIGTERM)
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, number: int, frame: object) -> None:
+        self._came = True
+
+    def __exit__(self, *error: object) -> None:
+        import signal
+
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+        if self._came:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _write_record(error: BaseException, message: str, moment: dict[str, int], fatal: bool) -> None:
@@ -189,13 +230,12 @@ def _without_own_frames(error: BaseException) -> TracebackType | None:
     return trace
 
 
-def _show_and_exit(error: BaseException) -> NoReturn:
+def _show(error: BaseException) -> None:
     """Show an exception as the interpreter does: through the hook that is in place now."""
     trace = _without_own_frames(error)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
     error.__traceback__ = trace
     sys.excepthook(type(error), error, trace)
-    sys.exit(1)
 
 
 if __name__ == "__main__":

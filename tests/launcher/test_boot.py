@@ -218,6 +218,25 @@ def test_an_interrupt_is_recorded_and_ends_the_process_as_ever(worker: Worker) -
     assert worker.record.type == "KeyboardInterrupt"
 
 
+def test_a_sigterm_waits_until_the_failure_is_written_down(worker: Worker) -> None:
+    text = (
+        "import os, sys, time\n"
+        "def hook(kind, error, trace):\n"
+        "    os.kill(os.getpid(), 15)\n"
+        "    print('shown', flush=True)\n"
+        "class Slow(Exception):\n"
+        "    def __str__(self):\n"
+        "        os.kill(os.getpid(), 15)\n"
+        "        return 'the cause'\n"
+        "sys.excepthook = hook\n"
+        "raise Slow\n"
+    )
+    done = worker.finish(script(worker, text))
+    assert (done.stdout, done.returncode) == ("shown\n", -15)
+    assert worker.record is not None
+    assert worker.record.message == "the cause"
+
+
 def test_a_forked_child_does_not_write_the_record_of_its_parent(worker: Worker) -> None:
     text = "import os\nif os.fork() == 0:\n    raise ValueError('child')\nos.wait()\n"
     assert worker.finish(script(worker, text)).returncode == 0
