@@ -11,6 +11,7 @@ import select
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -135,15 +136,18 @@ class TerminalConsole:
             self._requests.append(_Tail(rank, path, colours=self._colours))
             self._wake_up()
 
-    def close(self, last: str = "", *, limit_s: float = 60.0) -> None:
+    def close(
+        self, last: str = "", *, limit_s: float = 60.0, hurry: Callable[[], bool] = lambda: False
+    ) -> None:
         """Show the logs to their ends, then the last text, and stop.
 
-        Waits as long as somebody reads, ``limit_s`` at most; says where the rest is if that is not
-        enough. The last text is shown in any case if stderr can be written.
+        Waits as long as somebody reads, ``limit_s`` at most, and no longer once ``hurry`` is true;
+        says where the rest is if that is not enough. The last text is shown in any case if stderr
+        can be written.
         """
         self._closing = True
         self._wake_up()
-        self._wait_while_read(limit_s)
+        self._wait_while_read(limit_s, hurry)
         finished = not self._thread.is_alive()
         self._abandoned = True
         if not finished:
@@ -152,14 +156,14 @@ class TerminalConsole:
         words.start()
         words.join(_LAST_WORDS_S)
 
-    def _wait_while_read(self, limit_s: float) -> None:
+    def _wait_while_read(self, limit_s: float, hurry: Callable[[], bool]) -> None:
         end = time.monotonic() + limit_s
         seen, stalled_since = -1, time.monotonic()
         while self._thread.is_alive() and time.monotonic() < end:
             written = self._out.written + self._err.written
             if written != seen:
                 seen, stalled_since = written, time.monotonic()
-            elif time.monotonic() - stalled_since > _STALL_S:
+            elif time.monotonic() - stalled_since > _STALL_S or hurry():
                 return
             self._thread.join(0.05)
 

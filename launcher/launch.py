@@ -24,8 +24,8 @@ from launcher.planning import Host, Identity, make_plan, policy
 from launcher.ports import PortReservation
 from launcher.ranges import format_ranges
 from launcher.recipe import CheckedRecipe, check_recipe, find_recipe
-from launcher.run_directory import default_run_dir, make_run_dir, shown
-from launcher.signals import Signals
+from launcher.run_directory import RunDirectory, default_run_dir, make_run_dir, shown
+from launcher.signals import STOPPING, Signals
 
 if TYPE_CHECKING:
     from launcher.diagnosis import Verdict
@@ -55,35 +55,27 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
     """
     recipe = find_recipe(spec.recipe) if spec.recipe is not None else None
     with closing(PortReservation(spec.master_port)) as ports:
-        plan = _plan(spec, ports)
+        host, job_id = Host.observe(), os.urandom(16).hex()
+
+        def plan_in(folder: Path) -> Plan:
+            return make_plan(spec, host, Identity(job_id, folder), choose_port=ports.choose)
+
+        plan = plan_in(Path.cwd() / (spec.run_dir or default_run_dir(spec, time.localtime())))
         if spec.dry_run:
             write(1, json.dumps(to_json(plan), indent=2) + "\n")
             return LaunchResult(0, plan.run_dir)
+        directory = make_run_dir(plan.run_dir, exact=spec.run_dir is not None)
+        if directory.path != plan.run_dir:
+            plan = plan_in(directory.path)
         with Signals() as signals:
-            checked = _preflight(spec, recipe, plan, signals)
-            paths = RunPaths(plan.run_dir)
-            revision = read_revision()
-            manifest = Manifest(paths, plan, argv or sys.orig_argv, checked, revision=revision)
+            checked = _preflight(spec, recipe, plan, directory, signals)
+            manifest = Manifest(plan, argv or sys.orig_argv, checked, revision=read_revision())
             manifest.write_start()
             return _Job(spec, plan, manifest, signals).run(ports)
 
 
-def _plan(spec: LaunchSpec, ports: PortReservation) -> Plan:
-    """Return the plan; but for a dry run, its run directory exists and is empty."""
-    host, job_id = Host.observe(), os.urandom(16).hex()
-
-    def plan_in(folder: Path) -> Plan:
-        return make_plan(spec, host, Identity(job_id, folder), choose_port=ports.choose)
-
-    plan = plan_in(Path.cwd() / (spec.run_dir or default_run_dir(spec, time.localtime())))
-    if spec.dry_run:
-        return plan
-    folder = make_run_dir(plan.run_dir, exact=spec.run_dir is not None)
-    return plan if folder == plan.run_dir else plan_in(folder)
-
-
 def _preflight(
-    spec: LaunchSpec, recipe: Path | None, plan: Plan, signals: Signals
+    spec: LaunchSpec, recipe: Path | None, plan: Plan, directory: RunDirectory, signals: Signals
 ) -> CheckedRecipe | None:
     """Check the recipe, if there is one; a run directory without a run is taken away again."""
     if recipe is None:
@@ -93,12 +85,11 @@ def _preflight(
             recipe,
             spec.overrides,
             world_size=plan.world_size,
-            output=RunPaths(plan.run_dir).config,
+            output=RunPaths(directory.path).config,
             signals=signals,
         )
     except BaseException:
-        with suppress(OSError):
-            plan.run_dir.rmdir()
+        directory.remove_unused()
         raise
 
 
@@ -123,8 +114,7 @@ class _Job:
             verdict, last_words = self._judge(outcomes, events)
         finally:
             events.close()
-            with suppress(KeyboardInterrupt):
-                console.close(last_words)
+            console.close(last_words, hurry=self._is_told_to_stop)
         return LaunchResult(verdict.exit_code, self.plan.run_dir, verdict, outcomes)
 
     def _attempts(
@@ -148,6 +138,9 @@ class _Job:
             worth_a_restart=_worth_a_restart,
             fresh_environment=fresh_environment,
         )
+
+    def _is_told_to_stop(self) -> bool:
+        return any(number in STOPPING for number in self.signals.read())
 
     def _judge(self, outcomes: Sequence[AttemptOutcome], events: EventLog) -> tuple[Verdict, str]:
         """Write down how it ended; return the verdict and the report."""

@@ -26,12 +26,15 @@ _GIT_S = 2.0
 class Manifest:
     """The manifest of one run: written when it starts and once more when it has ended."""
 
-    paths: RunPaths
     plan: Plan
     argv: Sequence[str]
     checked: CheckedRecipe | None = None
     started_s: float = field(default_factory=time.time)
     revision: Mapping[str, Any] | None = None
+
+    @property
+    def paths(self) -> RunPaths:
+        return RunPaths(self.plan.run_dir)
 
     def write_start(self) -> None:
         write_atomic(self.paths.manifest, _json(self._known()), sync=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.errors import UsageError
@@ -32,8 +34,22 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def make_run_dir(wanted: Path, *, exact: bool) -> Path:
-    """Make the folder of a new run and return it.
+@dataclass(frozen=True)
+class RunDirectory:
+    """The folder of a run, and which folders were made for it, the outermost first."""
+
+    path: Path
+    made: tuple[Path, ...]
+
+    def remove_unused(self) -> None:
+        """Take away what was made, as far as nothing is in it: there was no run."""
+        with suppress(OSError):
+            for folder in reversed(self.made):
+                folder.rmdir()
+
+
+def make_run_dir(wanted: Path, *, exact: bool) -> RunDirectory:
+    """Make the folder of a new run.
 
     Args:
         wanted: its path; a suffix is added where that is taken.
@@ -47,13 +63,15 @@ def make_run_dir(wanted: Path, *, exact: bool) -> Path:
             f"--run-dir {shown(wanted)}: the folder is not empty, and what an earlier run left "
             "there is not overwritten; name a new folder, or remove it"
         )
+    missing = [folder for folder in reversed(wanted.parents) if not folder.exists()]
     try:
         wanted.parent.mkdir(parents=True, exist_ok=True)
-        folder = _make(wanted, exact=exact)
+        existed = exact and wanted.is_dir()
+        folder = wanted if existed else _make(wanted, exact=exact)
         probe = folder / ".probe"
         probe.touch()
         probe.unlink()
-        return folder
+        return RunDirectory(folder, tuple(missing if existed else [*missing, folder]))
     except OSError as error:
         raise UsageError(
             f"run directory {shown(wanted)} cannot be used: {error.strerror or error}; name "
@@ -64,7 +82,7 @@ def make_run_dir(wanted: Path, *, exact: bool) -> Path:
 def _make(wanted: Path, *, exact: bool) -> Path:
     """Make the folder, or the first of its name with a suffix that does not exist."""
     if exact:
-        wanted.mkdir(exist_ok=True)
+        wanted.mkdir()
         return wanted
     for number in range(_MOST_OF_ONE_SECOND):
         folder = wanted.with_name(f"{wanted.name}-{number}") if number else wanted

@@ -199,3 +199,17 @@ def test_writing_where_nobody_reads_is_said_and_not_raised() -> None:
     os.close(reader)
     assert write(writer, "x") is False
     os.close(writer)
+
+
+def test_an_impatient_user_does_not_wait_for_a_slow_terminal(tmp_path: Path) -> None:
+    log = tmp_path / "rank_0.log"
+    reader, writer = os.pipe()
+    append(log, ("y" * 60 + "\n") * 100_000)
+    console = TerminalConsole(None, out=writer, err=os.open(os.devnull, os.O_WRONLY))
+    console.follow(0, log)
+    assert os.read(reader, 9) == b"[rank 0] "
+    asked: list[bool] = []
+    console.close(hurry=lambda: not asked.append(True))
+    assert len(asked) == 1
+    os.close(reader)
+    os.close(writer)

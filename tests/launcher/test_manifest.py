@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from launcher.contract import RunPaths
 from launcher.diagnosis import diagnose
 from launcher.manifest import Manifest, parse_revision, read_revision
 from launcher.options import LaunchSpec
@@ -24,7 +23,7 @@ def manifest(folder: Path, checked: CheckedRecipe | None = None) -> Manifest:
     plan = make_plan(
         LaunchSpec(command=("true",)), host, Identity("j", folder), choose_port=lambda: 1
     )
-    return Manifest(RunPaths(folder), plan, ["python", "-m", "launcher", "x"], checked)
+    return Manifest(plan, ["python", "-m", "launcher", "x"], checked)
 
 
 def test_the_manifest_is_there_from_the_start_and_complete_at_the_end(tmp_path: Path) -> None:
