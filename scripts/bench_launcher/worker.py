@@ -13,6 +13,7 @@ STARTED_NS = time.monotonic_ns()
 
 import atexit  # noqa: E402
 import ctypes  # noqa: E402
+import errno  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
@@ -89,7 +90,7 @@ def chatter() -> None:
 def suffer() -> None:
     """Fail because another rank has failed, and be quicker to go than that one."""
     wait_for("fault")
-    raise ConnectionError(f"connection to a peer was lost ({RANK})")
+    raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
 
 def slow_culprit() -> None:
