@@ -10,6 +10,7 @@ A checkpoint is written into a folder beside its place, synced, and renamed: a f
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -156,10 +157,10 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     with open(path, "rb") as file:
         text = file.read(MAX_MANIFEST_BYTES + 1)
     wanted = {"format": int, "step": int, "epoch": int, "sha256": dict}
-    try:
-        values = json.loads(text) if len(text) <= MAX_MANIFEST_BYTES else None
-    except ValueError:
-        values = None
+    values: Any = None
+    if len(text) <= MAX_MANIFEST_BYTES:
+        with contextlib.suppress(ValueError):
+            values = json.loads(text)
     sound = isinstance(values, dict) and all(
         isinstance(values.get(key), kind) for key, kind in wanted.items()
     )

@@ -26,7 +26,7 @@ class Normalise(nn.Cell):
 
     def __init__(self) -> None:
         super().__init__()
-        mean, std = (np.float32(values).reshape(1, 3, 1, 1) for values in (MEAN_RGB, STD_RGB))
+        mean, std = np.array([MEAN_RGB, STD_RGB], dtype=np.float32).reshape(2, 1, 3, 1, 1)
         self.scale = Tensor(1 / (255 * std))
         self.shift = Tensor(-mean / std)
 
@@ -98,7 +98,7 @@ class TrainStep(nn.Cell):
 
     def unscale(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         factor = 1.0 / self.loss_scale
-        unscaled = ()
+        unscaled: tuple[Tensor, ...] = ()
         for gradient in gradients:
             unscaled += (ops.cast(gradient, ms.float32) * factor,)
         return unscaled

@@ -18,7 +18,9 @@ class ProgressFile:
     Without a run directory nothing is written.
     """
 
-    def __init__(self, run_dir: Path, rank: int, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, run_dir: Path | None, rank: int, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._path = RunPaths(run_dir).progress(rank) if run_dir else None
         self._clock = clock
         self._last = Progress(rank=rank, phase="start")
