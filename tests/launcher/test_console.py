@@ -185,8 +185,8 @@ def test_a_stopped_terminal_blocks_nobody_and_the_rest_is_named(tmp_path: Path) 
 def test_closed_streams_do_not_receive_what_is_opened_later() -> None:
     script = (
         "import os\n"
-        "from launcher.console import open_standard_streams\n"
-        "open_standard_streams()\n"
+        "from launcher.cli import main\n"
+        "main(['--help'])\n"
         "fd = os.open('/dev/null', os.O_RDONLY)\n"
         "os._exit(0 if fd > 2 else 1)\n"
     )

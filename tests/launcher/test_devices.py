@@ -18,9 +18,11 @@ def choose(
 
 
 def test_npus_are_listed_by_number_and_other_files_are_not(tmp_path: Path) -> None:
-    for name in ("davinci0", "davinci10", "davinci2", "davinci_manager", "davinci", "null"):
+    for number in (3, 10, 0, 7, 2, 15, 1):
+        (tmp_path / f"davinci{number}").touch()
+    for name in ("davinci_manager", "davinci", "null"):
         (tmp_path / name).touch()
-    assert list_npus(tmp_path) == (0, 2, 10)
+    assert list_npus(tmp_path) == (0, 1, 2, 3, 7, 10, 15)
     assert list_npus(tmp_path / "missing") == ()
 
 

@@ -104,7 +104,7 @@ def test_warnings_of_every_healthy_start_are_no_last_words() -> None:
 
 
 def test_a_sigterm_that_nobody_of_us_sent_is_secondary() -> None:
-    verdict = judge(rank(0, -15, 1.0), rank(1, 1, 1.3, said="ValueError: x", at_s=0.9))
+    verdict = judge(rank(0, -15, 1.0), rank(1, 1, 1.3, said="ValueError: x", at_s=1.2))
     assert verdict.root_cause_rank == 1
 
 
