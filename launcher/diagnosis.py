@@ -27,10 +27,8 @@ _PEER_IS_GONE = re.compile(
     r"|timed out node"
     r"|state of the cluster is error"
     r"|Failed to connect to the meta server"
-    r"|Connection (?:reset|closed|aborted)(?: by (?:remote )?peer)?"
-    r"|(?:Broken pipe|BrokenPipeError|ConnectionResetError|ConnectionAbortedError)"
-    r"|closed by (?:remote )?(?:peer|host)"
-    r"|(?:distributed|collective)_?(?:node|cluster)? ?(?:node|cluster) .*(?:timeout|timed out|exit)"
+    r"|Connection (?:reset|closed|aborted)|closed by (?:remote )?(?:peer|host)|Broken pipe"
+    r"|ConnectionResetError|ConnectionAbortedError|BrokenPipeError"
     r"|heartbeat (?:is )?(?:lost|timed? ?out)",
     re.IGNORECASE,
 )

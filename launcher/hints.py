@@ -27,7 +27,7 @@ _SIGNATURES: tuple[tuple[str, str], ...] = (
     (r"EI0006|EI0015",
      "a rank never arrived: " + _FIRST_RANK + "; then HCCL_CONNECT_TIMEOUT, the links "
      "(hccn_tool -i N -net_health -g) and TLS (hccn_tool -i N -tls -g)"),
-    (r"EI0007|EI0011|out of memory on (?:device|NPU)|Malloc device memory failed|EL0004|207001",
+    (r"EI0007|EI0011|out of memory on (?:device|NPU)|Malloc device memory failed|EL0004|\b207001\b",
      "the NPU has no memory left: a smaller data.batch_size, or end other processes on the device"),
     (r"EI0008", "HCCL versions differ between nodes: install the same CANN everywhere"),
     (r"EI0010", "these NPUs cannot reach each other directly: try HCCL_INTRA_ROCE_ENABLE=1"),
@@ -38,10 +38,10 @@ _SIGNATURES: tuple[tuple[str, str], ...] = (
     (r"EJ0001|last training process is running",
      "the last job still holds the NPU: wait about 10 s after it has ended, then start again"),
     (r"EJ0002|EJ0004", "an NPU's network port is down: hccn_tool -i N -link -g and -ip -g"),
-    (r"EE1001|107001|invalid device id",
+    (r"EE1001|\b107001\b|invalid device id",
      "the device id does not exist here: compare --devices, ASCEND_RT_VISIBLE_DEVICES and npu-smi "
      "info"),
-    (r"507033|507011|507015",
+    (r"\b5070(?:33|11|15)\b",
      "the NPU reported a fault: npu-smi info -t health, and the device log in ~/ascend/log"),
     (r"Failed to connect to the meta server|state of the cluster is error|timed out node",
      "MindSpore's cluster lost a member: " + _FIRST_RANK),
@@ -72,7 +72,7 @@ _SIGNATURES: tuple[tuple[str, str], ...] = (
      "a port is in use: ss -ltnp shows by whom; a stale process of an earlier run is likely"),
     (r"set_device.{0,80}(?:before|already)|initiali[sz]ed already",
      "the device was set too late: mindspore.set_device must come before init() and any tensor"),
-    (r"Data may be corrupted|CRC|checksum", "a file is damaged: fetch or write it again"),
+    (r"\bCRC\b|checksum (?:mismatch|differs|is wrong)|file (?:is|may be) (?:corrupt|damaged)", "a file is damaged: fetch or write it again"),
 )  # fmt: skip
 
 _BY_SIGNAL = {
