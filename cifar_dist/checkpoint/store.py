@@ -71,7 +71,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     beside.mkdir(parents=True)
     try:
         parts = {
-            ARRAYS: save({name: np.ascontiguousarray(a) for name, a in checkpoint.arrays.items()}),
+            ARRAYS: save({name: np.asarray(a, order="C") for name, a in checkpoint.arrays.items()}),
             CONFIG: checkpoint.config_yaml.encode(),
         }
         for name, data in parts.items():

@@ -23,7 +23,7 @@ def decays(parameter: Parameter) -> bool:
 
 
 class Momentum(nn.Cell):
-    """Update weights in place: v <- m v + g, w <- w - lr v, or its Nesterov form.
+    """Update weights in place: v <- m v + g, w <- w - lr v; as Nesterov w <- w - lr (g + m v).
 
     Weight decay adds ``weight_decay * w`` to the gradient (L2).
 
@@ -41,11 +41,23 @@ class Momentum(nn.Cell):
             config.weight_decay if config.decay_norm_and_bias or decays(weight) else 0.0
             for weight in weights
         )
-        self.apply_momentum = ops.ApplyMomentum(use_nesterov=config.nesterov)
+        self.is_nesterov = config.nesterov
+        self.apply_momentum = ops.ApplyMomentum()
 
     def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> None:
         for i in range(len(self.weights)):
             gradient = gradients[i]
             if self.decay[i] > 0:
                 gradient = gradient + self.decay[i] * self.weights[i]
-            self.apply_momentum(self.weights[i], self.velocities[i], rate, gradient, self.momentum)
+            if self.is_nesterov:
+                self.look_ahead(i, gradient, rate)
+            else:
+                self.apply_momentum(
+                    self.weights[i], self.velocities[i], rate, gradient, self.momentum
+                )
+
+    def look_ahead(self, i: int, gradient: Tensor, rate: Tensor) -> None:
+        """Update as Nesterov: ApplyMomentum's own flag for it is ignored on a CPU (2.10)."""
+        velocity = self.momentum * self.velocities[i] + gradient
+        ops.assign(self.velocities[i], velocity)
+        ops.assign_sub(self.weights[i], rate * (gradient + self.momentum * velocity))

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import mindspore as ms
+import pytest
+from mindspore import Tensor
+
+from cifar_dist.engine.meter import Meter
+from cifar_dist.runtime.collectives import Alone
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def take(meter: Meter, clock: Clock, *, wait_s: float, step_s: float, loss: float = 1.0) -> None:
+    clock.now_s += wait_s
+    meter.batch_arrived()
+    clock.now_s += step_s
+    meter.step_done(Tensor(loss, ms.float32))
+
+
+def test_the_first_step_is_compilation_and_counts_in_no_speed() -> None:
+    clock = Clock()
+    meter = Meter(Alone(), clock=clock)
+    take(meter, clock, wait_s=1, step_s=30, loss=4.0)
+    take(meter, clock, wait_s=1, step_s=3, loss=2.0)
+    take(meter, clock, wait_s=1, step_s=3, loss=3.0)
+    reading = meter.read()
+    assert meter.compile_s == pytest.approx(30)
+    assert reading.step_s == pytest.approx(4)
+    assert reading.data_wait_s == pytest.approx(1)
+    assert reading.loss == pytest.approx(3)
+    assert meter.train_s == pytest.approx(8)
+
+
+def test_an_interval_of_the_first_step_alone_has_no_speed() -> None:
+    clock = Clock()
+    meter = Meter(Alone(), clock=clock)
+    take(meter, clock, wait_s=1, step_s=30)
+    assert meter.read().step_s is None
+    assert meter.train_s == 0
+
+
+def test_pauses_count_nowhere() -> None:
+    clock = Clock()
+    meter = Meter(Alone(), clock=clock)
+    take(meter, clock, wait_s=0, step_s=30)
+    take(meter, clock, wait_s=0, step_s=2)
+    with meter.paused():
+        clock.now_s += 50
+    take(meter, clock, wait_s=1, step_s=2)
+    reading = meter.read()
+    assert reading.step_s == pytest.approx(2.5)
+    assert reading.data_wait_s == pytest.approx(1 / 3)
