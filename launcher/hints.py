@@ -72,7 +72,8 @@ _SIGNATURES: tuple[tuple[str, str], ...] = (
      "a port is in use: ss -ltnp shows by whom; a stale process of an earlier run is likely"),
     (r"set_device.{0,80}(?:before|already)|initiali[sz]ed already",
      "the device was set too late: mindspore.set_device must come before init() and any tensor"),
-    (r"\bCRC\b|checksum (?:mismatch|differs|is wrong)|file (?:is|may be) (?:corrupt|damaged)", "a file is damaged: fetch or write it again"),
+    (r"\bCRC\b|checksum (?:mismatch|differs|is wrong)|file (?:is|may be) (?:corrupt|damaged)",
+     "a file is damaged: fetch or write it again"),
 )  # fmt: skip
 
 _BY_SIGNAL = {
