@@ -104,12 +104,12 @@ class TerminalConsole:
     """Shows a run. Neither :meth:`say` nor :meth:`follow` ever waits.
 
     Args:
-        ranks: whose output is shown; None = all.
+        ranks: whose output is shown.
         out: file descriptor for the workers' lines.
         err: file descriptor for the launcher's messages.
     """
 
-    def __init__(self, ranks: frozenset[int] | None, *, out: int = 1, err: int = 2) -> None:
+    def __init__(self, ranks: frozenset[int], *, out: int = 1, err: int = 2) -> None:
         self._ranks = ranks
         self._out = _Stream(out)
         self._err = _Stream(err)
@@ -117,7 +117,7 @@ class TerminalConsole:
         self._messages: deque[str] = deque()
         self._requests: deque[_Tail] = deque()
         self._tails: list[_Tail] = []
-        self._folder = Folder()
+        self._folder = Folder(ranks)
         self._growth = Growth()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._closing = False
@@ -132,7 +132,7 @@ class TerminalConsole:
 
     def follow(self, rank: int, path: Path) -> None:
         """Show a rank's log from its beginning, if this rank was chosen."""
-        if self._ranks is None or rank in self._ranks:
+        if rank in self._ranks:
             self._requests.append(_Tail(rank, path, colours=self._colours))
             self._wake_up()
 
@@ -232,7 +232,7 @@ class TerminalConsole:
     def _show_lines(self, rank: int, lines: list[str], now: float, *, flood: bool) -> None:
         if not lines:
             return
-        if len(self._tails) > 1 and not flood:
+        if len(self._ranks) > 1 and not flood:
             self._folder.add(rank, lines, now)
             return
         waiting = [f"{line}\n" for line in self._folder.ready(float("inf"))]
@@ -245,7 +245,6 @@ class TerminalConsole:
             for before in [one for one in self._tails if one.rank == tail.rank]:
                 self._finish(before)
                 self._tails.remove(before)
-            self._folder.follow(tail.rank)
             self._tails.append(tail)
 
     def _finish(self, tail: _Tail) -> None:

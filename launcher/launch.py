@@ -20,7 +20,7 @@ from launcher.manifest import Manifest, read_revision
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Plan, to_json
-from launcher.planning import Host, Identity, make_plan, policy
+from launcher.planning import Host, Identity, make_plan, policy, shown_ranks
 from launcher.ports import PortReservation
 from launcher.ranges import format_ranges
 from launcher.recipe import CheckedRecipe, check_recipe, find_recipe
@@ -103,7 +103,7 @@ class _Job:
     signals: Signals
 
     def run(self, ports: PortReservation) -> LaunchResult:
-        console = TerminalConsole(self.spec.console)
+        console = TerminalConsole(shown_ranks(self.spec, self.plan.world_size))
         events = EventLog(self.manifest.paths.events, console.say)
         last_words = ""
         try:

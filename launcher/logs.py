@@ -140,16 +140,12 @@ class _Entry:
 class Folder:
     """Puts equal lines of several ranks together, never changing the order of one rank's lines.
 
-    A line waits until all followed ranks have printed it, 0.2 s at most.
+    A line waits until all ``ranks`` have printed it, 0.2 s at most.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Iterable[int]) -> None:
+        self._ranks = frozenset(ranks)
         self._queue: deque[_Entry] = deque()
-        self._ranks: set[int] = set()
-
-    def follow(self, rank: int) -> None:
-        """Expect lines of one more rank."""
-        self._ranks.add(rank)
 
     def add(self, rank: int, lines: Iterable[str], now: float) -> None:
         """Take lines of one rank."""

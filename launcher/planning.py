@@ -16,6 +16,7 @@ from launcher.environment import Scheduler, scheduler_environment, worker_enviro
 from launcher.errors import UsageError
 from launcher.options import LaunchSpec
 from launcher.plan import SCHEDULER, Plan, Policy, ProcessPlan
+from launcher.ranges import format_ranges
 
 _BOOT = Path(__file__).with_name("boot.py")
 _SCHEDULER = "from mindspore.communication import init\ninit('mccl')"
@@ -70,6 +71,7 @@ def make_plan(
     """
     devices = choose_devices(spec, npus=host.npus, environ=host.environ)
     command, records_failures = worker_command(spec, identity.run_dir)
+    shown_ranks(spec, devices.nproc)
     cores, notes = _cores(spec, host, devices.nproc)
     scheduler = None
     if spec.rendezvous == "cluster" or (spec.rendezvous == "auto" and devices.nproc > 1):
@@ -169,6 +171,22 @@ def worker_command(spec: LaunchSpec, run_dir: Path) -> tuple[tuple[str, ...], bo
             "after -- comes script.py, -m package.module, or a program, then its arguments"
         )
     return (program, *rest), False
+
+
+def shown_ranks(spec: LaunchSpec, world_size: int) -> frozenset[int]:
+    """Return the ranks whose output reaches the terminal.
+
+    Raises:
+        UsageError: a rank was named that the job does not have.
+    """
+    everyone = frozenset(range(world_size))
+    unknown = (spec.console or everyone) - everyone
+    if unknown:
+        raise UsageError(
+            f"--console: there is no rank {format_ranges(unknown)}; this job's ranks are "
+            f"{format_ranges(everyone)}"
+        )
+    return everyone if spec.console is None else spec.console
 
 
 def policy(spec: LaunchSpec) -> Policy:

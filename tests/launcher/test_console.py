@@ -16,10 +16,10 @@ from launcher.inotify import Growth
 
 
 @contextmanager
-def shown(ranks: frozenset[int] | None = None) -> Iterator[tuple[TerminalConsole, Reader, Reader]]:
+def shown(*ranks: int) -> Iterator[tuple[TerminalConsole, Reader, Reader]]:
     """A console whose two streams are read to their ends."""
     out, err = Reader(), Reader()
-    yield TerminalConsole(ranks, out=out.writer, err=err.writer), out, err
+    yield TerminalConsole(frozenset(ranks or {0}), out=out.writer, err=err.writer), out, err
     out.close()
     err.close()
 
@@ -77,7 +77,7 @@ def test_lines_are_shown_as_they_are_written_and_messages_go_elsewhere(tmp_path:
 
 
 def test_only_chosen_ranks_are_shown(tmp_path: Path) -> None:
-    with shown(frozenset({1})) as (console, out, _):
+    with shown(1) as (console, out, _):
         for rank in range(3):
             log = tmp_path / f"{rank}.log"
             append(log, f"of {rank}\n")
@@ -110,11 +110,14 @@ def test_without_the_kernels_notice_logs_are_looked_at(
         console.close()
 
 
-def test_equal_lines_of_all_ranks_are_folded(tmp_path: Path) -> None:
+def test_equal_lines_of_all_ranks_are_folded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.logs.FOLD_WINDOW_S", 600.0)
     logs = [tmp_path / f"{rank}.log" for rank in range(3)]
     for rank, log in enumerate(logs):
         append(log, f"same\nof {rank}\n")
-    with shown() as (console, out, _):
+    with shown(0, 1, 2) as (console, out, _):
         for rank, log in enumerate(logs):
             console.follow(rank, log)
         console.close()
@@ -137,7 +140,7 @@ def test_a_new_attempt_is_followed_after_the_end_of_the_old_one(tmp_path: Path) 
 def test_no_line_of_a_flood_is_lost_or_torn(tmp_path: Path) -> None:
     count, ranks = 30_000, 3
     logs = [tmp_path / f"{rank}.log" for rank in range(ranks)]
-    with shown() as (console, out, _):
+    with shown(*range(ranks)) as (console, out, _):
         for rank, log in enumerate(logs):
             console.follow(rank, log)
             with log.open("w") as file:
@@ -156,7 +159,7 @@ def test_a_terminal_that_is_gone_stops_the_output_and_nothing_else(tmp_path: Pat
     reader, writer = os.pipe()
     os.close(reader)
     err = Reader()
-    console = TerminalConsole(None, out=writer, err=err.writer)
+    console = TerminalConsole(frozenset({0}), out=writer, err=err.writer)
     console.follow(0, log)
     console.say("still here")
     err.wait_for("still here")
@@ -170,7 +173,7 @@ def test_a_stopped_terminal_blocks_nobody_and_the_rest_is_named(tmp_path: Path) 
     append(log, "x" * 60 + "\n")
     reader, writer = os.pipe()
     err = Reader()
-    console = TerminalConsole(None, out=writer, err=err.writer)
+    console = TerminalConsole(frozenset({0}), out=writer, err=err.writer)
     console.follow(0, log)
     assert os.read(reader, 9) == b"[rank 0] "
     append(log, ("y" * 60 + "\n") * 100_000)
@@ -205,7 +208,7 @@ def test_an_impatient_user_does_not_wait_for_a_slow_terminal(tmp_path: Path) -> 
     log = tmp_path / "rank_0.log"
     reader, writer = os.pipe()
     append(log, ("y" * 60 + "\n") * 100_000)
-    console = TerminalConsole(None, out=writer, err=os.open(os.devnull, os.O_WRONLY))
+    console = TerminalConsole(frozenset({0}), out=writer, err=os.open(os.devnull, os.O_WRONLY))
     console.follow(0, log)
     assert os.read(reader, 9) == b"[rank 0] "
     asked: list[bool] = []

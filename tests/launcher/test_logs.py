@@ -100,9 +100,7 @@ def test_escapes_are_removed_and_colours_kept_where_they_are_wanted() -> None:
 
 
 def fold(*added: tuple[float, int, str], ranks: int = 3) -> Folder:
-    folder = Folder()
-    for rank in range(ranks):
-        folder.follow(rank)
+    folder = Folder(range(ranks))
     for now, rank, text in added:
         folder.add(rank, [text], now)
     return folder

@@ -11,7 +11,7 @@ from launcher.contract import RankEnv
 from launcher.errors import UsageError
 from launcher.options import LaunchSpec
 from launcher.plan import Plan, to_json
-from launcher.planning import Host, Identity, make_plan, policy, worker_command
+from launcher.planning import Host, Identity, make_plan, policy, shown_ranks, worker_command
 
 HOST = Host("n1", {"HOME": "/h"}, npus=(), cores=(0, 1, 2, 3), numa_nodes=((0, 1), (2, 3)))
 IDENTITY = Identity("job1", Path("/runs/a"))
@@ -128,6 +128,14 @@ def test_the_time_limits_reach_the_supervisor() -> None:
 def test_mindspores_own_patience_is_longer_than_the_hang_watch() -> None:
     environ = plan(nproc=2, hang_timeout_s=5000).workers[0].environment
     assert int(environ["MS_NODE_TIMEOUT"] or 0) > 5000
+
+
+def test_only_ranks_that_there_are_can_be_shown() -> None:
+    assert shown_ranks(LaunchSpec(console=None), 3) == {0, 1, 2}
+    assert shown_ranks(LaunchSpec(console=frozenset()), 3) == frozenset()
+    assert shown_ranks(LaunchSpec(console=frozenset({2})), 3) == {2}
+    with pytest.raises(UsageError, match=r"there is no rank 5; this job's ranks are 0,1"):
+        plan(nproc=2, console=frozenset({0, 5}))
 
 
 def test_the_plan_can_be_shown_as_json() -> None:
