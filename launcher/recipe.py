@@ -60,7 +60,7 @@ def find_recipe(name: str) -> Path:
     Raises:
         UsageError: there is no such recipe; the message names the nearest ones.
     """
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if path.is_file():
         return path
     shipped = {recipe.name: recipe for recipe in _shipped_recipes()}

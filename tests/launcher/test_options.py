@@ -99,6 +99,8 @@ def test_any_text_is_taken_or_refused_but_never_breaks(option: object, text: str
         ("console", "1,3-4", frozenset({1, 3, 4})),
         ("device-target", "ascend", "Ascend"),
         ("run-dir", "out", Path("out")),
+        ("run-dir", "~/out", Path.home() / "out"),
+        ("run-dir", "~0", Path("~0")),
         ("hang-timeout", "0", 0.0),
         ("nproc", "auto", None),
         ("dry-run", "1", True),
