@@ -1,0 +1,54 @@
+"""Whole runs through real commands, with real MindSpore ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCRIPTS = Path(__file__).resolve().parent / "scripts"
+LIMIT_S = 150
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_command(
+    arguments: Sequence[object], *, cwd: Path, limit_s: float = LIMIT_S
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end and return what it printed; ``python`` is the one that tests."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        [str(argument) for argument in arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
+    )
+
+
+def launch(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m launcher`` on the CPU."""
+    command = [sys.executable, "-m", "launcher", "--device-target", "CPU", *arguments]
+    return run_command(command, cwd=cwd)
+
+
+def records(run_dir: Path, event: str) -> list[dict[str, Any]]:
+    """Return the records of one kind of a run."""
+    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    return [record for line in lines if (record := json.loads(line))["event"] == event]
+
+
+def succeed(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """Return a command that ended well; show all of it otherwise."""
+    if done.returncode != 0:
+        pytest.fail(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
+    return done
