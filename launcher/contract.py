@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -211,7 +210,7 @@ class FailureRecord:
             message=message,
             time_ns=time.time_ns(),
             monotonic_ns=time.monotonic_ns(),
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             pid=os.getpid(),
             **more,
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from launcher.attempts import run_attempts
 from launcher.console import TerminalConsole, write
-from launcher.contract import RunPaths
+from launcher.contract import RunPaths, default_run_dir
 from launcher.events import EventLog
 from launcher.manifest import Manifest, read_revision
 from launcher.options import LaunchSpec
@@ -24,7 +24,7 @@ from launcher.planning import Host, Identity, make_plan, policy, shown_ranks
 from launcher.ports import PortReservation
 from launcher.ranges import format_ranges
 from launcher.recipe import CheckedRecipe, check_recipe, find_recipe
-from launcher.run_directory import RunDirectory, default_run_dir, make_run_dir, shown
+from launcher.run_directory import RunDirectory, make_run_dir, run_name, shown
 from launcher.signals import STOPPING, Signals
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
         def plan_in(folder: Path) -> Plan:
             return make_plan(spec, host, Identity(job_id, folder), choose_port=ports.choose)
 
-        plan = plan_in(Path.cwd() / (spec.run_dir or default_run_dir(spec, time.localtime())))
+        plan = plan_in(
+            Path.cwd() / (spec.run_dir or default_run_dir(run_name(spec), time.localtime()))
+        )
         if spec.dry_run:
             write(1, json.dumps(to_json(plan), indent=2) + "\n")
             return LaunchResult(0, plan.run_dir)

@@ -25,6 +25,8 @@ class ProcessPlan:
     command: tuple[str, ...]
     environment: Mapping[str, str | None]
     cpus: tuple[int, ...] = ()
+    binds_late: bool = False
+    """True where the worker takes its cores itself, once it has joined the cluster."""
     device_id: int | None = None
     records_failures: bool = False
     """True where the process runs under ``launcher/boot.py``: it writes a record when it fails and
@@ -92,6 +94,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "command": list(one.command),
             "environment": dict(one.environment),
             "cores": list(one.cpus),
+            "binds_late": one.binds_late,
         }
 
     return {

@@ -92,7 +92,7 @@ def start(plan: ProcessPlan, *, job_id: str, log: Path) -> Child:
             plan.command,
             environment=child_environment(os.environ, plan.environment, job_id),
             output=output,
-            prepare=_tied_to(os.getpid(), plan.cpus),
+            prepare=_tied_to(os.getpid(), () if plan.binds_late else plan.cpus),
         )
     except subprocess.SubprocessError as error:
         raise OSError(f"its CPU affinity {list(plan.cpus)} was refused") from error

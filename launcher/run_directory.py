@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,8 @@ from launcher.options import LaunchSpec
 _MOST_OF_ONE_SECOND = 1000
 
 
-def default_run_dir(spec: LaunchSpec, started: time.struct_time) -> Path:
-    """Return runs/<recipe, script or module>/<time>."""
-    return Path("runs") / _name(spec) / time.strftime("%Y%m%d-%H%M%S", started)
-
-
-def _name(spec: LaunchSpec) -> str:
+def run_name(spec: LaunchSpec) -> str:
+    """Return what a run is called: its recipe, script or module."""
     if spec.recipe is not None:
         return Path(spec.recipe).stem
     if spec.command[0] == "-m":

@@ -76,6 +76,14 @@ def test_binding_can_follow_numa_nodes_or_be_left_out() -> None:
     assert "no NUMA nodes" in fallen_back.notes[0]
 
 
+def test_a_share_of_one_core_is_taken_only_after_the_cluster_was_joined() -> None:
+    many = plan(nproc=4)
+    assert all(worker.binds_late for worker in many.workers)
+    assert [worker.environment["LAUNCHER_WORKER_CPUS"] for worker in many.workers] == [*"0123"]
+    assert not any(worker.binds_late for worker in plan(nproc=2).workers)
+    assert not any(worker.binds_late for worker in plan(nproc=4, rendezvous="none").workers)
+
+
 def test_more_workers_than_cores_share_them_in_turn() -> None:
     assert [one.cpus for one in plan(nproc=6).workers] == [(0,), (1,), (2,), (3,), (0,), (1,)]
 

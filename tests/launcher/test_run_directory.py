@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from launcher.contract import default_run_dir
 from launcher.errors import UsageError
 from launcher.options import LaunchSpec
-from launcher.run_directory import default_run_dir, make_run_dir, shown
+from launcher.run_directory import make_run_dir, run_name, shown
 
 
 def test_the_run_directory_is_named_after_what_runs_and_when() -> None:
+    assert run_name(LaunchSpec(recipe="a/b.yaml")) == "b"
+    assert run_name(LaunchSpec(command=("-m", "p.q"))) == "p.q"
+    assert run_name(LaunchSpec(command=("x/t.py",))) == "t"
     moment = time.struct_time((2026, 3, 4, 5, 6, 7, 0, 0, 0))
-    stamp = "20260304-050607"
-    assert default_run_dir(LaunchSpec(recipe="a/b.yaml"), moment) == Path("runs/b") / stamp
-    assert default_run_dir(LaunchSpec(command=("-m", "p.q")), moment) == Path("runs/p.q") / stamp
-    assert default_run_dir(LaunchSpec(command=("x/t.py",)), moment) == Path("runs/t") / stamp
+    assert default_run_dir("b", moment) == Path("runs/b/20260304-050607")
 
 
 def test_a_run_directory_is_never_shared(tmp_path: Path) -> None:
