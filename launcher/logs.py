@@ -25,6 +25,10 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f]")
 _SPECIAL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 
 
+_NOISE = re.compile(rb"\[INFO\] DISTRIBUTED\(.*Event base dispatch success!$")
+"""MindSpore 2.10 prints this twice at the end of every rank, whatever its log level says."""
+
+
 class LineCutter:
     """Cuts one rank's output into lines.
 
@@ -87,8 +91,10 @@ class LineCutter:
 
     def _finished(self, piece: bytes) -> list[str]:
         shown, self._bar_shown, self._bar_time = self._bar_shown, "", None
-        lines = []
+        lines: list[str] = []
         piece = _latest_state(piece)
+        if _NOISE.match(piece):
+            return lines
         while len(piece) > LONGEST_LINE:
             cut = _character_start(piece, LONGEST_LINE)
             lines.append(self._text(piece[:cut]))

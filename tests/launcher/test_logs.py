@@ -141,3 +141,8 @@ def ranks_of(line: str) -> set[int]:
 def test_prefixes() -> None:
     assert prefix([3]) == "[rank 3] "
     assert prefix({0, 1, 2, 7}) == "[0-2,7] "
+
+
+def test_what_mindspore_prints_at_every_end_is_not_shown() -> None:
+    noise = b"[INFO] DISTRIBUTED(7,7f,python):t [f.cc:367] Start] Event base dispatch success!\n"
+    assert LineCutter().feed(b"before\n" + noise + b"after\n", 0.0) == ["before", "after"]
