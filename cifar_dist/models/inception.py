@@ -18,7 +18,7 @@ the bottom without the two side classifiers, so this network has neither.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from mindspore import Tensor, nn, ops
 
@@ -40,6 +40,9 @@ class Branches:
     @property
     def out_channels(self) -> int:
         return self.conv1 + self.conv3 + self.conv5 + self.pool_projection
+
+    def scaled(self, width: float) -> Branches:
+        return Branches(*(layers.scaled(channels, width) for channels in astuple(self)))
 
 
 _STAGE_3 = (Branches(64, 96, 128, 16, 32, 32), Branches(128, 128, 192, 32, 96, 64))
@@ -90,6 +93,7 @@ class Inception(nn.Cell):
         num_classes: length of the output.
         in_channels: C of the images.
         stem: ``cifar`` or ``imagenet``.
+        width: factor on all channel counts.
         reduction: of squeeze and excitation in every block; None for none.
     """
 
@@ -99,16 +103,23 @@ class Inception(nn.Cell):
         num_classes: int = 10,
         in_channels: int = 3,
         stem: str = "cifar",
+        width: float = 1.0,
         reduction: int | None = None,
     ) -> None:
         super().__init__()
-        self.stem = _cifar_stem(in_channels) if stem == "cifar" else _imagenet_stem(in_channels)
-        self.stage3 = _stage(192, _STAGE_3, reduction)
-        self.stage4 = _stage(480, _STAGE_4, reduction)
-        self.stage5 = _stage(832, _STAGE_5, reduction)
+        stem_channels = layers.scaled(192, width)
+        stage3, stage4, stage5 = (
+            tuple(branches.scaled(width) for branches in stage)
+            for stage in (_STAGE_3, _STAGE_4, _STAGE_5)
+        )
+        make_stem = _cifar_stem if stem == "cifar" else _imagenet_stem
+        self.stem = make_stem(in_channels, stem_channels)
+        self.stage3 = _stage(stem_channels, stage3, reduction)
+        self.stage4 = _stage(stage3[-1].out_channels, stage4, reduction)
+        self.stage5 = _stage(stage4[-1].out_channels, stage5, reduction)
         self.max_pool = layers.max_pool(3, stride=2, same=True)
         self.pool = layers.GlobalAveragePool()
-        self.classifier = layers.dense(1024, num_classes, before_relu=False)
+        self.classifier = layers.dense(stage5[-1].out_channels, num_classes, before_relu=False)
 
     def construct(self, images_nchw: Tensor) -> Tensor:
         x = self.max_pool(self.stage3(self.stem(images_nchw)))
@@ -116,16 +127,17 @@ class Inception(nn.Cell):
         return self.classifier(self.pool(self.stage5(x)))
 
 
-def _cifar_stem(in_channels: int) -> nn.Cell:
-    return nn.SequentialCell(ConvNormReLU(in_channels, 192, 3))
+def _cifar_stem(in_channels: int, out_channels: int) -> nn.Cell:
+    return nn.SequentialCell(ConvNormReLU(in_channels, out_channels, 3))
 
 
-def _imagenet_stem(in_channels: int) -> nn.Cell:
+def _imagenet_stem(in_channels: int, out_channels: int) -> nn.Cell:
+    third = max(1, out_channels // 3)
     return nn.SequentialCell(
-        ConvNormReLU(in_channels, 64, 7, stride=2),
+        ConvNormReLU(in_channels, third, 7, stride=2),
         layers.max_pool(3, stride=2, same=True),
-        ConvNormReLU(64, 64, 1),
-        ConvNormReLU(64, 192, 3),
+        ConvNormReLU(third, third, 1),
+        ConvNormReLU(third, out_channels, 3),
         layers.max_pool(3, stride=2, same=True),
     )
 
@@ -143,9 +155,18 @@ def _stage(
 
 
 def build(
-    *, num_classes: int, in_channels: int, stem: str, reduction: int | None = None
+    *,
+    num_classes: int,
+    in_channels: int,
+    stem: str,
+    width: float,
+    reduction: int | None = None,
 ) -> nn.Cell:
     """Build GoogLeNet, with squeeze and excitation where reduction is given."""
     return Inception(
-        num_classes=num_classes, in_channels=in_channels, stem=stem, reduction=reduction
+        num_classes=num_classes,
+        in_channels=in_channels,
+        stem=stem,
+        width=width,
+        reduction=reduction,
     )

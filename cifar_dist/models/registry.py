@@ -82,8 +82,8 @@ CIFAR_RESNET = Family(
 SE_CIFAR_RESNET = Family(
     CIFAR_RESNET.module, {**CIFAR_RESNET.options, "reduction": 16}, stems=("cifar",)
 )
-INCEPTION = Family("cifar_dist.models.inception")
-SE_INCEPTION = Family(INCEPTION.module, {"reduction": 16})
+INCEPTION = Family("cifar_dist.models.inception", {"width": 1.0})
+SE_INCEPTION = Family(INCEPTION.module, {**INCEPTION.options, "reduction": 16})
 
 
 def _all_specs() -> Iterable[ModelSpec]:
