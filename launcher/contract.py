@@ -239,7 +239,7 @@ def read_record(kind: type[Any], path: Path) -> Any | None:
 
 def write_record(record: Any, path: Path, *, sync: bool = False) -> None:
     """Write a record as JSON, whole or not at all."""
-    write_atomic(path, json.dumps(asdict(record), ensure_ascii=False) + "\n", sync=sync)
+    write_atomic(path, json.dumps(asdict(record)) + "\n", sync=sync)
 
 
 def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644, sync: bool = True) -> None:
