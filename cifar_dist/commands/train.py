@@ -13,7 +13,7 @@ from cifar_dist.data.source import open_dataset, prepare
 from cifar_dist.observe.console import ConsoleLines, Span, say
 from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.progress import ProgressFile
-from cifar_dist.observe.records import EndRecord, Observer
+from cifar_dist.observe.records import Observer
 from cifar_dist.run_folder import RunFolder, locate_run
 from launcher.contract import RankEnv, RunPaths
 
@@ -62,12 +62,12 @@ def run(args: argparse.Namespace) -> int:
         for line in _description(task, train_set, folder.paths):
             say(line)
         observers = _observers(task, folder.paths)
-    end = train(task, Outlets(observers, progress, folder.paths.checkpoints))
+    train(task, Outlets(observers, progress, folder.paths.checkpoints))
     for observer in observers:
         observer.close()
     if context.is_main:
         folder.write_end(recipe, 0)
-        _say_end(end, folder, context.world_size)
+        _say_next(folder, context.world_size)
     return 0
 
 
@@ -93,7 +93,7 @@ def _description(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[s
     return [
         f"model      {config.model.name}, {weights:,} parameters, {_precision(config)}",
         f"device     {context.device_target}, {ranks}",
-        f"data       {data} ({train_set.origin})",
+        f"data       {data}; {train_set.origin}",
         f"batch      {plan.batch_size} per rank, {plan.global_batch_size} in all, "
         f"{task.batches.steps_per_epoch} steps per epoch, {task.total_steps} steps in all",
         f"run        {paths.root}",
@@ -109,10 +109,10 @@ def _precision(config: Config) -> str:
     return f"{train.dtype} ({train.amp}, loss scale {shown})"
 
 
-def _say_end(end: EndRecord, folder: RunFolder, world_size: int) -> None:
+def _say_next(folder: RunFolder, world_size: int) -> None:
     root = folder.paths.root
     shown = root.relative_to(Path.cwd()) if root.is_relative_to(Path.cwd()) else root
-    say(f"test accuracy {end.accuracy:.4f}; what to do next:")
+    say("what to do next:")
     say(f"  python -m cifar_dist evaluate {shown}")
     say(f"  python -m launcher --nproc {world_size} --config {shown}/config.yaml train.epochs=N")
     say(f"  tensorboard --logdir {shown}/tb")
