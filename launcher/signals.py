@@ -19,7 +19,7 @@ class Signals:
     """Handles signals for as long as the context lasts; the main thread enters and leaves it.
 
     A handler only leaves the number in a pipe: :meth:`fileno` is for a selector, :meth:`read` gives
-    the numbers in the order of their arrival. SIGHUP stays ignored where it was ignored at the
+    the numbers as they came (those that came at the same moment in any order). SIGHUP stays ignored where it was ignored at the
     start (nohup).
     """
 

@@ -73,9 +73,10 @@ class Trial:
         return int(self.wait_for(lambda: self.moments("fault"), "the fault")["fault"])
 
     def send(self, number: int) -> int:
-        """Signal the launcher; return when."""
+        """Signal the launcher; return when (just before)."""
+        moment_ns = time.monotonic_ns()
         self.process.send_signal(number)
-        return time.monotonic_ns()
+        return moment_ns
 
     def left(self) -> dict[int, str]:
         """Return {pid: command line} of all living processes of this trial but the launcher."""

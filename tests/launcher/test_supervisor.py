@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -256,9 +257,10 @@ def test_a_second_hangup_is_no_sign_of_haste(launch: Callable[..., Launch]) -> N
     job.process.send_signal(signal.SIGHUP)
     wait_for(lambda: any(one["event"] == "term" for one in job.events), "the first step down")
     job.process.send_signal(signal.SIGHUP)
-    job.process.send_signal(signal.SIGUSR1)  # passed on in order: it ends the worker
+    job.process.send_signal(signal.SIGUSR1)  # passed on: it ends the worker
     (outcome,) = job.outcomes()
     assert outcome["ranks"][0]["returncode"] == -signal.SIGUSR1
+    assert not any(one["event"] == "kill" for one in job.events)
 
 
 def test_under_nohup_a_hangup_does_not_matter(launch: Callable[..., Launch]) -> None:
@@ -296,6 +298,33 @@ def test_ctrl_z_stops_all_and_continuing_wakes_all(launch: Callable[..., Launch]
     wait_for(lambda: all(state(pid) != "T" for pid in pids), "all go on")
     job.process.send_signal(signal.SIGTERM)
     assert job.outcomes()[0]["signal"] == signal.SIGTERM
+
+
+def test_orphans_that_end_while_the_job_runs_are_reaped(launch: Callable[..., Launch]) -> None:
+    program = (
+        "import os, time\n"
+        "for _ in range(5):\n"
+        "    if os.fork() == 0:\n"
+        "        os.fork() or time.sleep(0.1)\n"
+        "        os._exit(0)\n"
+        "for _ in range(5): os.wait()\n"
+        "print('ready', flush=True)\ntime.sleep(600)\n"
+    )
+    job = launch((sys.executable, "-c", program))
+    job.wait_until_ready()
+    own = {job.pid_of(0), *wait_for(job.guardians, "a guardian")}
+    wait_for(lambda: children_of(job.process.pid) == own, "no zombie is left")
+
+
+def children_of(parent: int) -> set[int]:
+    """Return all children of a process, zombies too."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                found.add(int(folder.name))
+    return found
 
 
 def test_a_signal_while_workers_are_still_being_started_stops_the_rest(

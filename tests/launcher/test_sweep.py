@@ -72,8 +72,12 @@ def test_a_process_that_may_settle_is_asked_first(start: Starter) -> None:
     assert polite.wait(timeout=30) == -15
 
 
-def test_a_process_that_ends_by_itself_is_no_finding(start: Starter) -> None:
-    tracker = start(MARK.tag, "import sys; print('ready', flush=True); sys.stdin.read()")
+def test_a_process_that_ends_by_itself_is_no_finding(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.sweep.LET_GO_S", 30)
+    slow = "import sys, time; print('ready', flush=True); sys.stdin.read(); time.sleep(0.3)"
+    tracker = start(MARK.tag, slow)
     assert tracker.stdin is not None
     tracker.stdin.close()
     assert sweep(MARK, settle_s=0.05).found == {}
