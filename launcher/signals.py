@@ -19,8 +19,8 @@ class Signals:
     """Handles signals for as long as the context lasts; the main thread enters and leaves it.
 
     A handler only leaves the number in a pipe: :meth:`fileno` is for a selector, :meth:`read` gives
-    the numbers as they came (those that came at the same moment in any order). SIGHUP stays ignored where it was ignored at the
-    start (nohup).
+    the numbers as they came (those of one moment in any order). SIGHUP stays ignored where it was
+    ignored at the start (nohup).
     """
 
     def __init__(self) -> None:
