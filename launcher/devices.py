@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from launcher.errors import UsageError
+from launcher.errors import NotReadyError, UsageError
+from launcher.host.npus import Npus
 from launcher.options import LaunchSpec
-from launcher.ranges import format_ranges
+from launcher.ranges import format_ranges, parse_ranges
 
 ASCEND, CPU = "Ascend", "CPU"
 VISIBLE_DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
+CONTAINER_DEVICES = "ASCEND_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -27,49 +26,93 @@ class Devices:
     nproc: int
     ids: tuple[int, ...] = ()
 
-    def device_id(self, local_rank: int) -> int | None:
-        return self.ids[local_rank] if self.ids else None
 
-    def environment(self) -> dict[str, str]:
-        """Return what makes exactly these NPUs visible, renumbered from 0 by CANN.
+def visible_npus(npus: Npus, environ: Mapping[str, str]) -> tuple[int, ...]:
+    """Return the physical ids that both variables leave, in the order of their logical ids.
 
-        A worker's DEVICE_ID is then its local rank, which is also what MindSpore's dynamic cluster
-        uses (CANN environment reference, ASCEND_RT_VISIBLE_DEVICES: ascending, no spaces).
-        """
-        return {VISIBLE_DEVICES: ",".join(map(str, self.ids))} if self.ids else {}
-
-
-def list_npus(dev: Path = Path("/dev")) -> tuple[int, ...]:
-    """Return the ids of the NPUs that this node shows as /dev/davinci<number>, ascending."""
-    try:
-        names = os.listdir(dev)
-    except OSError:
-        return ()
-    return tuple(sorted(int(name[7:]) for name in names if re.fullmatch(r"davinci\d+", name)))
-
-
-def visible_npus(present: tuple[int, ...], environ: Mapping[str, str]) -> tuple[int, ...]:
-    """Return the NPUs that ASCEND_RT_VISIBLE_DEVICES leaves of those present.
+    ASCEND_RT_VISIBLE_DEVICES is CANN's, a list of logical ids; ASCEND_VISIBLE_DEVICES is that of
+    the container runtime, a list of physical ids: it counts where it names NPUs that are here.
 
     Raises:
         UsageError: CANN would stop reading the variable half-way, or use another device.
     """
+    present = tuple(sorted(npus.present, key=lambda number: npus.logical[number]))
+    asked = container_devices(environ.get(CONTAINER_DEVICES, ""))
+    inside = tuple(number for number in present if number in set(asked or ()))
+    chosen = inside or present
     text = environ.get(VISIBLE_DEVICES)
     if text is None or not present:
-        return present
+        return chosen
+    physical = {logical: number for number, logical in npus.logical.items()}
     parts = text.split(",") if text else []
-    ids = [int(part) for part in parts if part.isdecimal()]
-    if len(ids) != len(parts) or ids != sorted(set(ids)) or not set(ids) <= set(present):
+    ids = [int(part) for part in parts if part.isascii() and part.isdecimal()]
+    if len(ids) != len(parts) or ids != sorted(set(ids)) or not set(ids) <= physical.keys():
         raise UsageError(
             f"{VISIBLE_DEVICES}={text!r} is not usable: it must be ascending device ids with "
-            f"commas and no spaces, of the NPUs here ({format_ranges(present)}); fix or unset it"
+            f"commas and no spaces, of the NPUs here ({format_ranges(physical)}, counted from 0); "
+            "fix or unset it"
         )
-    return tuple(ids)
+    return tuple(physical[logical] for logical in ids if physical[logical] in chosen)
 
 
-def choose_devices(
-    spec: LaunchSpec, *, npus: tuple[int, ...], environ: Mapping[str, str]
-) -> Devices:
+def container_devices(text: str) -> tuple[int, ...] | None:
+    """Return the physical ids in a value of ASCEND_VISIBLE_DEVICES; None where it names none.
+
+    The runtime takes ``1,3``, ``0-2,4``, or ``npu-1,npu-3``, not both kinds at once; ``void`` and
+    the empty text are no device. It reads the variable before the container starts: a value that it
+    would refuse cannot have had an effect, and counts as none.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if text and all(part.startswith("npu-") for part in parts):
+        parts = [part.removeprefix("npu-") for part in parts]
+    try:
+        return tuple(sorted(set(parse_ranges(",".join(parts)))))
+    except ValueError:
+        return None
+
+
+def worker_visible(npus: Npus, device_ids: tuple[int, ...]) -> str:
+    """Return the ASCEND_RT_VISIBLE_DEVICES that leaves exactly these NPUs, in their order.
+
+    CANN renumbers them from 0, so that the local rank is the id that a worker opens, which is also
+    what MindSpore's dynamic cluster expects (envref_07_0028: ascending, no spaces). Of NPUs that
+    are not here (the plan of another node) the numbers are taken as they are.
+    """
+    return ",".join(str(npus.logical.get(number, number)) for number in device_ids)
+
+
+def refuse_absent(
+    npus: Npus, environ: Mapping[str, str], device_ids: tuple[int, ...], who: str
+) -> None:
+    """Raise UsageError where one of the NPUs that ``who`` wants is not visible on this node."""
+    visible = visible_npus(npus, environ)
+    if missing := set(device_ids) - set(visible):
+        raise UsageError(
+            f"{who}: NPU {format_ranges(missing)} is not visible on this node; visible: "
+            f"{format_ranges(visible) or 'none'}; correct the file, or run it on its own node"
+        )
+
+
+def refuse_held(npus: Npus, device_ids: tuple[int, ...]) -> None:
+    """Raise NotReadyError where another process has one of these NPUs open."""
+    if message := held_message(npus, device_ids):
+        raise NotReadyError(
+            f"{message}; wait until it has ended (after a kill the driver needs about 10 s), end "
+            "it, or name other NPUs with --devices"
+        )
+
+
+def held_message(npus: Npus, device_ids: tuple[int, ...]) -> str:
+    """Return ``NPU 3 is held by pid 7 (python)`` for what is not free; empty where all is."""
+    holders = npus.held(device_ids)
+    who = {
+        number: ", ".join(str(one) for one in holders if one.device_id == number)
+        for number in sorted({one.device_id for one in holders})
+    }
+    return "; ".join(f"NPU {number} is held by {names}" for number, names in who.items())
+
+
+def choose_devices(spec: LaunchSpec, *, npus: Npus, environ: Mapping[str, str]) -> Devices:
     """Return the devices of this node's workers.
 
     Raises:
@@ -89,11 +132,19 @@ def choose_devices(
     if not visible:
         raise UsageError(
             "--device-target Ascend: no NPU is visible on this node: /dev/davinci* "
-            + (f"is hidden by {VISIBLE_DEVICES}" if npus else "does not exist")
+            + (f"is hidden by {VISIBLE_DEVICES}" if npus.present else "does not exist")
+            + _container_hint(environ)
             + "; check the driver (npu-smi info) or that the container was given devices, "
             "or use --device-target CPU"
         )
     return _npus(spec, visible)
+
+
+def _container_hint(environ: Mapping[str, str]) -> str:
+    text = environ.get(CONTAINER_DEVICES)
+    if text is None or container_devices(text):
+        return ""
+    return f" ({CONTAINER_DEVICES}={text!r} asks the container runtime for none)"
 
 
 def _npus(spec: LaunchSpec, visible: tuple[int, ...]) -> Devices:
@@ -117,4 +168,5 @@ def _npus(spec: LaunchSpec, visible: tuple[int, ...]) -> Devices:
             f"--devices {asked} names {len(spec.devices)} devices, but --nproc says {spec.nproc}: "
             "each worker gets one device, so leave --nproc out or make them equal"
         )
-    return Devices(ASCEND, len(spec.devices), spec.devices)
+    ids = tuple(number for number in visible if number in set(spec.devices))
+    return Devices(ASCEND, len(ids), ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from launcher.contract import RankEnv
 
@@ -15,14 +16,17 @@ _OF_ANOTHER_RENDEZVOUS = frozenset(
         "MS_WORKER_NUM",
         "MS_SERVER_NUM",
         "MS_NODE_ID",
+        "MS_WORKER_IP",
+        "MS_HCCL_CM_INIT",
         "RANK_TABLE_FILE",
         "MINDSPORE_HCCL_CONFIG_PATH",
         "RANK_ID",
         "RANK_SIZE",
         "DEVICE_ID",
+        "ASCEND_DEVICE_ID",
     }
 )
-_OF_MPI = ("OMPI_", "PMIX_")
+_OF_ANOTHER_LAUNCHER = ("OMPI_", "PMIX_", "PMI_", "CM_")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
 _QUIET = "{DISTRIBUTED:3,DEVICE:3}"
@@ -60,12 +64,19 @@ class Scheduler:
         }
 
 
+@dataclass(frozen=True)
+class TableFile:
+    """The rank table that HCCL reads; it needs no scheduler."""
+
+    path: Path
+
+
 def leftovers(inherited: Mapping[str, str]) -> Overlay:
     """Return the removal of every variable there is of another rendezvous, or of another rank."""
     return {
         name: None
         for name in sorted(inherited)
-        if name in _OF_ANOTHER_RENDEZVOUS or name.startswith(_OF_MPI)
+        if name in _OF_ANOTHER_RENDEZVOUS or name.startswith(_OF_ANOTHER_LAUNCHER)
     }
 
 
@@ -73,31 +84,42 @@ def worker_environment(
     who: RankEnv,
     *,
     inherited: Mapping[str, str],
-    scheduler: Scheduler | None = None,
+    rendezvous: Scheduler | TableFile | None = None,
+    variables: Mapping[str, str] | None = None,
     threads: int | None = None,
 ) -> Overlay:
     """Return the overlay of one worker.
 
     Args:
         who: the rank; its variables are what ``RankEnv.from_environ`` reads back.
-        inherited: the launcher's own environment; what the user set there wins for time-outs and
-            thread counts.
-        scheduler: the dynamic cluster to join; None for one worker or a foreign rendezvous.
+        inherited: the launcher's own environment; what the user set there wins for everything
+            but the rendezvous itself.
+        rendezvous: the dynamic cluster to join or the table to read; None for one worker or a
+            foreign rendezvous.
+        variables: what a cluster file sets, and settings of HCCL.
         threads: the worker's share of cores; None leaves the thread counts alone.
     """
+    settled = {**(variables or {}), **inherited}
     overlay = leftovers(inherited)
-    if scheduler is not None:
-        overlay.update(scheduler.environment("MS_WORKER", inherited))
+    if isinstance(rendezvous, Scheduler):
+        overlay.update(rendezvous.environment("MS_WORKER", settled))
         overlay["MS_NODE_ID"] = str(who.rank)
+    elif isinstance(rendezvous, TableFile):
+        overlay["RANK_TABLE_FILE"] = str(rendezvous.path)
+    overlay.update(_added(variables or {}, inherited))
     if threads is not None:
-        overlay.update({name: str(threads) for name in _THREADS if name not in inherited})
-    overlay.update({name: value for name, value in _PYTHON.items() if name not in inherited})
+        overlay.update({name: str(threads) for name in _THREADS if name not in settled})
+    overlay.update({name: value for name, value in _PYTHON.items() if name not in settled})
     overlay.update(who.to_environ())
     return overlay
 
 
 def scheduler_environment(
-    scheduler: Scheduler, who: RankEnv, *, inherited: Mapping[str, str]
+    scheduler: Scheduler,
+    who: RankEnv,
+    *,
+    inherited: Mapping[str, str],
+    variables: Mapping[str, str] | None = None,
 ) -> Overlay:
     """Return the overlay of the scheduler: the same cluster, no rank, one thread."""
     tags = who.to_environ()
@@ -105,8 +127,13 @@ def scheduler_environment(
         tags.pop(name, None)
     return {
         **leftovers(inherited),
-        **scheduler.environment("MS_SCHED", inherited),
+        **scheduler.environment("MS_SCHED", {**(variables or {}), **inherited}),
+        **_added(variables or {}, inherited),
         **{name: "1" for name in _THREADS},
         **_PYTHON,
         **tags,
     }
+
+
+def _added(variables: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name not in inherited}

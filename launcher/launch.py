@@ -14,21 +14,29 @@ from typing import TYPE_CHECKING
 
 from launcher.attempts import run_attempts
 from launcher.console import TerminalConsole, write
-from launcher.contract import RunPaths, default_run_dir
+from launcher.contract import RunPaths, default_run_dir, write_atomic
+from launcher.devices import CPU
 from launcher.events import EventLog
+from launcher.host.access import HostAccess
+from launcher.host.node import Host
+from launcher.layout import Layout
 from launcher.manifest import Manifest, read_revision
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Plan, to_json
-from launcher.planning import Host, Identity, make_plan, policy, shown_ranks
+from launcher.planning import Identity, make_plan, master_port, policy, shown_ranks
 from launcher.ports import PortReservation
 from launcher.ranges import format_ranges
 from launcher.recipe import CheckedRecipe, check_recipe, find_recipe
 from launcher.run_directory import RunDirectory, make_run_dir, run_name, shown
 from launcher.signals import STOPPING, Signals
+from launcher.sources import check_product, read_layout
 
 if TYPE_CHECKING:
     from launcher.diagnosis import Verdict
+
+
+TABLE_MODE = 0o640
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,12 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
         LauncherError: the job cannot be run; nothing was started.
     """
     recipe = find_recipe(spec.recipe) if spec.recipe is not None else None
-    with closing(PortReservation(spec.master_port)) as ports:
-        host, job_id = Host.observe(), os.urandom(16).hex()
+    layout = read_layout(spec)
+    with closing(PortReservation(master_port(spec, layout))) as ports:
+        host, job_id = _observe(spec, layout), os.urandom(16).hex()
 
         def plan_in(folder: Path) -> Plan:
-            return make_plan(spec, host, Identity(job_id, folder), choose_port=ports.choose)
+            return make_plan(spec, host, Identity(job_id, folder), ports=ports, layout=layout)
 
         plan = plan_in(
             Path.cwd() / (spec.run_dir or default_run_dir(run_name(spec), time.localtime()))
@@ -73,7 +82,22 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
             checked = _preflight(spec, recipe, plan, directory, signals)
             manifest = Manifest(plan, argv or sys.orig_argv, checked, revision=read_revision())
             manifest.write_start()
+            if plan.rendezvous == "rank-table" and layout and layout.rank_table:
+                write_atomic(manifest.paths.rank_table, layout.rank_table, mode=TABLE_MODE)
             return _Job(spec, plan, manifest, signals).run(ports)
+
+
+def _observe(spec: LaunchSpec, layout: Layout | None) -> Host:
+    """Return what this node has, and check a rank table by the rules of its NPUs."""
+    target = layout.target if layout is not None else spec.device_target
+    host = Host.observe(
+        HostAccess.of(os.environ),
+        with_npus=target != CPU,
+        with_addresses=layout is not None and spec.node_rank is None,
+    )
+    if layout is not None:
+        check_product(layout, host.npus.product)
+    return host
 
 
 def _preflight(
@@ -171,7 +195,9 @@ def _worth_a_restart(outcome: AttemptOutcome) -> bool:
 
 
 def _announcement(plan: Plan) -> str:
-    count = f"{plan.world_size} worker" + ("s" if plan.world_size > 1 else "")
+    count = f"{len(plan.workers)} worker" + ("s" if len(plan.workers) > 1 else "")
     ids = [worker.device_id for worker in plan.workers if worker.device_id is not None]
     place = f"NPU {format_ranges(ids)}" if ids else plan.device_target
+    if plan.nnodes > 1:
+        count += f" of {plan.world_size} (node {plan.node_rank} of {plan.nnodes})"
     return f"{count} on {place}; run directory {shown(plan.run_dir)}"

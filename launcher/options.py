@@ -35,7 +35,11 @@ class LaunchSpec:
     nproc: int | None = None
     devices: tuple[int, ...] | None = None
     device_target: str = "auto"
+    cluster: str | None = None
+    rank_table: Path | None = None
+    rank_table_timeout_s: float = 300.0
     rendezvous: str = "auto"
+    node_rank: int | None = None
     master_port: int | None = None
     bind: str = "cores"
     run_dir: Path | None = None
@@ -162,14 +166,25 @@ OPTIONS: tuple[Option, ...] = (
     Option("device-target", "device_target", WHERE, "TARGET", "auto",
            _one_of("Ascend", "CPU", "auto"),
            "Ascend, CPU or auto; auto = Ascend where an NPU is visible, else CPU"),
-    Option("rendezvous", "rendezvous", WHERE, "HOW", "auto", _one_of("auto", "cluster", "none"),
+    Option("cluster", "cluster", WHERE, "FILE", "", _text,
+           "nodes, devices and addresses in a cluster file: a path, or the name of one that ships"),
+    Option("rank-table", "rank_table", WHERE, "FILE", "", _path,
+           "HCCL rank table: its servers and devices; one that is not completed is waited for"),
+    Option("rank-table-timeout", "rank_table_timeout_s", WHERE, "S", "300", _seconds,
+           "how long to wait for the rank table to be completed"),
+    Option("node-rank", "node_rank", WHERE, "R", "", _whole(0),
+           "which node of the cluster file or rank table this is; default: found by its addresses"),
+    Option("rendezvous", "rendezvous", WHERE, "HOW", "auto",
+           _one_of("auto", "cluster", "rank-table", "none"),
            "how ranks find each other: cluster = MindSpore's dynamic cluster with its scheduler; "
-           "none = not our business; auto = cluster, and none for one worker"),
+           "rank-table = HCCL reads the table; none = not our business; auto = rank-table if a "
+           "table is given, else cluster, and none for one worker"),
     Option("master-port", "master_port", WHERE, "PORT", "", _whole(1024, 65535),
-           "port of the scheduler; default: a free one"),
+           "port of the scheduler; default: a free one, with several nodes 8118"),
     Option("bind", "bind", WHERE, "HOW", "cores", _one_of("none", "cores", "numa"),
-           "cores = an even share of the allowed cores for each worker, and as many threads; "
-           "numa = the same within NUMA nodes; none = leave both alone"),
+           "cores = an even share of the allowed cores for each worker, those near its NPU first, "
+           "and as many threads; numa = only cores of one NUMA node, its NPU's where known; "
+           "none = leave both alone"),
     Option("max-restarts", "max_restarts", FAILURE, "K", "0", _whole(0),
            "restarts of the whole group after a failure that is worth one"),
     Option("grace", "grace_s", FAILURE, "S", "20", _seconds,

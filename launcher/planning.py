@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
-from launcher.affinity import Cores, allowed_cores, read_numa_nodes, split_cores, split_numa
+from launcher.affinity import share_cores, thread_count
+from launcher.command import worker_command
 from launcher.contract import JOB_TAG, RankEnv, RunPaths
-from launcher.devices import Devices, choose_devices, list_npus
-from launcher.environment import Scheduler, scheduler_environment, worker_environment
+from launcher.devices import (
+    ASCEND,
+    VISIBLE_DEVICES,
+    choose_devices,
+    held_message,
+    refuse_absent,
+    refuse_held,
+    visible_npus,
+    worker_visible,
+)
+from launcher.environment import (
+    Overlay,
+    Scheduler,
+    TableFile,
+    scheduler_environment,
+    worker_environment,
+)
 from launcher.errors import UsageError
+from launcher.hccl import PORTS, HcclSettings, hccl_settings
+from launcher.host.node import Host
+from launcher.layout import Layout, NodeLayout, alone
 from launcher.options import LaunchSpec
 from launcher.plan import SCHEDULER, Plan, Policy, ProcessPlan
 from launcher.ranges import format_ranges
 
-_BOOT = Path(__file__).with_name("boot.py")
 _SCHEDULER = "from mindspore.communication import init\ninit('mccl')"
 _LEAST_PATIENCE_S = 1800
+_MASTER_PORT = 8118
 
 
-@dataclass(frozen=True)
-class Host:
-    """What a plan depends on besides the options."""
+class Ports(Protocol):
+    """Where free ports come from."""
 
-    name: str
-    environ: Mapping[str, str]
-    npus: tuple[int, ...]
-    cores: Cores
-    numa_nodes: tuple[Cores, ...]
+    def choose(self) -> int:
+        """Return a port for the scheduler."""
 
-    @classmethod
-    def observe(cls) -> Host:
-        """Return what this node has now."""
-        return cls(
-            name=os.uname().nodename,
-            environ=dict(os.environ),
-            npus=list_npus(),
-            cores=allowed_cores(),
-            numa_nodes=read_numa_nodes(),
-        )
+    def choose_block(self, size: int) -> int:
+        """Return the first of so many free ports in a row."""
 
 
 @dataclass(frozen=True)
@@ -58,122 +64,196 @@ class Identity:
         return f"{outer}:{self.job_id}" if outer else self.job_id
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What all processes of this node have in common."""
+
+    spec: LaunchSpec
+    host: Host
+    identity: Identity
+    layout: Layout
+    node_rank: int
+    rendezvous: str
+
+    @property
+    def node(self) -> NodeLayout:
+        return self.layout.nodes[self.node_rank]
+
+    @property
+    def is_on_npus(self) -> bool:
+        return self.layout.target == ASCEND
+
+
 def make_plan(
-    spec: LaunchSpec, host: Host, identity: Identity, *, choose_port: Callable[[], int]
+    spec: LaunchSpec,
+    host: Host,
+    identity: Identity,
+    *,
+    ports: Ports,
+    layout: Layout | None = None,
 ) -> Plan:
     """Return every process of this node.
 
     Args:
-        choose_port: called only where a scheduler is needed.
+        ports: asked only for what is needed: a scheduler's port, a block for HCCL.
+        layout: what a cluster file or rank table says; None = this node alone, by the options.
 
     Raises:
         UsageError: what was asked for cannot be run here.
+        NotReadyError: a device is held by another process, or no port is free.
     """
-    devices = choose_devices(spec, npus=host.npus, environ=host.environ)
+    if layout is None:
+        layout = alone(choose_devices(spec, npus=host.npus, environ=host.environ), host.name)
+    node_rank = layout.node_rank(spec.node_rank, host.addresses)
+    job = _Job(spec, host, identity, layout, node_rank, choose_rendezvous(spec, layout))
+    shown_ranks(spec, layout.world_size)
     command, records_failures = worker_command(spec, identity.run_dir)
-    shown_ranks(spec, devices.nproc)
-    cores, notes = _cores(spec, host, devices.nproc)
-    scheduler = None
-    if spec.rendezvous == "cluster" or (spec.rendezvous == "auto" and devices.nproc > 1):
-        patience_s = max(_LEAST_PATIENCE_S, int(max(spec.hang_timeout_s, spec.exit_skew_s)) + 60)
-        scheduler = Scheduler("127.0.0.1", choose_port(), devices.nproc, patience_s)
+    device_notes = _check_devices(job)
+    near = [host.npus.near.get(number, ()) for number in job.node.device_ids]
+    shares = share_cores(spec.bind, host, len(job.node.ranks), near)
+    scheduler = _cluster(job, ports) if job.rendezvous == "cluster" else None
+    hccl = _hccl(job, ports)
 
-    def worker(rank: int) -> ProcessPlan:
-        who = replace(_who(rank, devices, identity, host), cpus=cores[rank])
+    def worker(local_rank: int) -> ProcessPlan:
+        cpus = shares.cores[local_rank]
         overlay = worker_environment(
-            who,
+            replace(_who(job, local_rank), cpus=cpus),
             inherited=host.environ,
-            scheduler=scheduler,
-            threads=len(cores[rank]) if cores[rank] else None,
+            rendezvous=scheduler or _table(job),
+            variables={**job.node.environment, **hccl.environment},
+            threads=thread_count(cpus, host.cpu_quota, len(shares.cores)) if cpus else None,
         )
         return ProcessPlan(
-            rank=rank,
-            local_rank=rank,
+            rank=job.node.ranks[local_rank],
+            local_rank=local_rank,
             command=command,
-            environment={**overlay, **devices.environment()},
-            cpus=cores[rank],
+            environment={**overlay, **_visible(job)},
+            cpus=cpus,
             # From one core MindSpore 2.10 joins a cluster only after many failed attempts: 63 to
             # 88 s measured against 5 s. cifar_dist binds itself later; other scripts stay free.
-            binds_late=scheduler is not None and len(cores[rank]) == 1,
-            device_id=devices.device_id(rank),
+            binds_late=scheduler is not None and len(cpus) == 1,
+            device_id=job.node.device_ids[local_rank] if job.is_on_npus else None,
             records_failures=records_failures,
         )
 
     return Plan(
         job_id=identity.job_id,
         run_dir=identity.run_dir,
-        world_size=devices.nproc,
-        device_target=devices.target,
-        rendezvous="cluster" if scheduler else "none",
-        workers=tuple(worker(rank) for rank in range(devices.nproc)),
-        scheduler=_scheduler(scheduler, devices, identity, host) if scheduler else None,
+        world_size=layout.world_size,
+        device_target=layout.target,
+        rendezvous=job.rendezvous,
+        workers=tuple(worker(local_rank) for local_rank in range(len(job.node.ranks))),
+        scheduler=_scheduler(job, scheduler) if scheduler and node_rank == 0 else None,
+        nnodes=layout.nnodes,
+        node_rank=node_rank,
         host=host.name,
-        notes=notes,
+        notes=(*device_notes, *shares.notes, *hccl.notes),
     )
 
 
-def _who(rank: int, devices: Devices, identity: Identity, host: Host) -> RankEnv:
+def choose_rendezvous(spec: LaunchSpec, layout: Layout) -> str:
+    """Return cluster, rank-table or none.
+
+    Raises:
+        UsageError: a rank table is wanted, and there is none.
+    """
+    if spec.rendezvous == "rank-table" and layout.rank_table is None:
+        raise UsageError(
+            "--rendezvous rank-table: there is no table; name one with --rank-table, or a cluster "
+            "file with --cluster"
+        )
+    if spec.rendezvous != "auto":
+        return spec.rendezvous
+    if layout.rank_table is not None:
+        return "rank-table"
+    return "cluster" if layout.world_size > 1 else "none"
+
+
+def master_port(spec: LaunchSpec, layout: Layout | None) -> int | None:
+    """Return the scheduler's port where it is fixed: nodes that are told nothing must agree."""
+    if spec.master_port is not None or layout is None:
+        return spec.master_port
+    return layout.master_port or (_MASTER_PORT if layout.nnodes > 1 else None)
+
+
+def _who(job: _Job, local_rank: int) -> RankEnv:
+    # With a rank table CANN opens the device of the table; else the visible ones, counted from 0.
+    from_table = job.rendezvous == "rank-table"
     return RankEnv(
-        rank=rank,
-        world_size=devices.nproc,
-        local_rank=rank,
-        device_id=rank,
-        device_target=devices.target,
-        run_dir=identity.run_dir,
-        job_id=identity.tag(host.environ),
+        rank=job.node.ranks[local_rank],
+        world_size=job.layout.world_size,
+        local_rank=local_rank,
+        node_rank=job.node_rank,
+        device_id=job.node.device_ids[local_rank] if from_table else local_rank,
+        device_target=job.layout.target,
+        run_dir=job.identity.run_dir,
+        job_id=job.identity.tag(job.host.environ),
     )
 
 
-def _scheduler(
-    scheduler: Scheduler, devices: Devices, identity: Identity, host: Host
-) -> ProcessPlan:
-    who = _who(0, devices, identity, host)
+def _cluster(job: _Job, ports: Ports) -> Scheduler:
+    spec, fixed = job.spec, master_port(job.spec, job.layout)
+    port = ports.choose() if job.node_rank == 0 or fixed is None else fixed
+    patience_s = max(_LEAST_PATIENCE_S, int(max(spec.hang_timeout_s, spec.exit_skew_s)) + 60)
+    return Scheduler(job.layout.nodes[0].address, port, job.layout.world_size, patience_s)
+
+
+def _table(job: _Job) -> TableFile | None:
+    is_used = job.rendezvous == "rank-table"
+    return TableFile(RunPaths(job.identity.run_dir).rank_table) if is_used else None
+
+
+def _scheduler(job: _Job, scheduler: Scheduler) -> ProcessPlan:
     return ProcessPlan(
         rank=SCHEDULER,
         local_rank=SCHEDULER,
         command=(sys.executable, "-u", "-c", _SCHEDULER),
-        environment=scheduler_environment(scheduler, who, inherited=host.environ),
+        environment=scheduler_environment(
+            scheduler,
+            _who(job, 0),
+            inherited=job.host.environ,
+            variables=job.node.environment,
+        ),
     )
 
 
-def _cores(spec: LaunchSpec, host: Host, nproc: int) -> tuple[tuple[Cores, ...], tuple[str, ...]]:
-    if spec.bind == "none":
-        return ((),) * nproc, ()
-    if spec.bind == "numa":
-        shares = split_numa(host.cores, host.numa_nodes, nproc)
-        if shares:
-            return shares, ()
-        note = "--bind numa: this host shows no NUMA nodes; cores are shared evenly instead"
-        return split_cores(host.cores, nproc), (note,)
-    return split_cores(host.cores, nproc), ()
+def _hccl(job: _Job, ports: Ports) -> HcclSettings:
+    if not job.is_on_npus or job.rendezvous == "none":
+        return HcclSettings({})
+    is_alone = job.layout.nnodes == 1
+    return hccl_settings(
+        {**job.node.environment, **job.host.environ},
+        hang_timeout_s=job.spec.hang_timeout_s,
+        choose_base_port=(lambda: ports.choose_block(PORTS)) if is_alone else None,
+    )
 
 
-def worker_command(spec: LaunchSpec, run_dir: Path) -> tuple[tuple[str, ...], bool]:
-    """Return the command of every worker, and whether it runs under boot (and so records failures).
+def _visible(job: _Job) -> Overlay:
+    """Return which NPUs CANN shows the workers: all of them with a rank table (`ascend.md` 2.4)."""
+    if not job.is_on_npus:
+        return {}
+    if job.rendezvous == "rank-table":
+        return {VISIBLE_DEVICES: None} if VISIBLE_DEVICES in job.host.environ else {}
+    return {VISIBLE_DEVICES: worker_visible(job.host.npus, job.node.device_ids)}
+
+
+def _check_devices(job: _Job) -> tuple[str, ...]:
+    """Refuse devices that are not here or not free; a dry run, perhaps of another node, tells it.
 
     Raises:
-        UsageError: there is nothing of that name to run.
+        UsageError: a device of the cluster file or rank table is not visible here.
+        NotReadyError: another process holds one.
     """
-    boot = (sys.executable, "-u", str(_BOOT))
-    if spec.recipe is not None:
-        config = str(RunPaths(run_dir).config)
-        return (*boot, "-m", "cifar_dist", "train", "--config", config), True
-    first, *rest = spec.command
-    if first == "-m":
-        if not rest:
-            raise UsageError("-m: the name of a module must follow, as in -- -m package.module")
-        return (*boot, *spec.command), True
-    if first.endswith(".py"):
-        if not Path(first).is_file():
-            raise UsageError(f"{first}: there is no such script (looked in {Path.cwd()})")
-        return (*boot, *spec.command), True
-    program = shutil.which(first)
-    if program is None:
-        raise UsageError(
-            f"{first}: neither a Python script (they end in .py) nor a program on PATH; "
-            "after -- comes script.py, -m package.module, or a program, then its arguments"
-        )
-    return (program, *rest), False
+    if not job.is_on_npus:
+        return ()
+    npus, environ, wanted = job.host.npus, job.host.environ, job.node.device_ids
+    if job.spec.dry_run:
+        missing = format_ranges(set(wanted) - set(visible_npus(npus, environ)))
+        absent = f"NPU {missing} is not visible where this was planned" if missing else ""
+        return tuple(filter(None, (held_message(npus, wanted), absent)))
+    refuse_absent(npus, environ, wanted, f"{job.layout.source}, node {job.node_rank}")
+    refuse_held(npus, wanted)
+    return ()
 
 
 def shown_ranks(spec: LaunchSpec, world_size: int) -> frozenset[int]:

@@ -30,6 +30,7 @@ class PortReservation:
     def __init__(self, fixed: int | None = None) -> None:
         self._fixed = fixed
         self._names: dict[int, socket.socket] = {}
+        self._block: dict[int, socket.socket] = {}
         self._held: socket.socket | None = None
 
     def choose(self) -> int:
@@ -50,6 +51,27 @@ class PortReservation:
             "end what holds them, or name one with --master-port"
         )
 
+    def choose_block(self, size: int) -> int:
+        """Return the first of ``size`` neighbouring ports that are all free now.
+
+        A block that was chosen before is chosen again; no other launcher gets a port of it.
+
+        Raises:
+            NotReadyError: there is no such block.
+        """
+        if self._block:
+            return min(self._block)
+        candidates = candidate_ports()
+        starts = list(range(candidates[0], candidates[-1] - size + 2, size))
+        random.SystemRandom().shuffle(starts)
+        for start in starts:
+            if self._take_block(range(start, start + size)):
+                return start
+        raise NotReadyError(
+            f"no {size} free ports in a row between {candidates[0]} and {candidates[-1]} (HCCL "
+            "wants them); end what holds them, or set HCCL_IF_BASE_PORT yourself"
+        )
+
     def release(self) -> None:
         """Let the scheduler listen on the port; no other launcher can choose it yet."""
         if self._held is not None:
@@ -59,9 +81,10 @@ class PortReservation:
     def close(self) -> None:
         """Give everything back."""
         self.release()
-        for name in self._names.values():
+        for name in (*self._names.values(), *self._block.values()):
             name.close()
         self._names.clear()
+        self._block.clear()
 
     def _take(self, port: int) -> bool:
         name = self._names.get(port) or _reserve_name(port)
@@ -73,6 +96,21 @@ class PortReservation:
             self._names.pop(port, None)
             return False
         self._names[port], self._held = name, held
+        return True
+
+    def _take_block(self, ports: range) -> bool:
+        taken: dict[int, socket.socket] = {}
+        for port in ports:
+            held = None if port in self._names else _bind(port)
+            name = _reserve_name(port) if held is not None else None
+            if held is not None:
+                held.close()
+            if name is None:
+                for reserved in taken.values():
+                    reserved.close()
+                return False
+            taken[port] = name
+        self._block = taken
         return True
 
     def _take_fixed(self, port: int) -> int:

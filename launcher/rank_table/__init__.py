@@ -2,5 +2,5 @@
 
 Nothing is imported here, so that the launcher loads only what it uses: `lint` reads and checks,
 `model` is what comes of it, `write`, `convert`, `make`, `merge` and `show` go on from there, `wait`
-watches a file, `node` finds this machine's server.
+watches a file.
 """

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.affinity import allowed_cores, read_numa_nodes, split_cores, split_numa
+from launcher.affinity import split_cores, split_numa
 
 CORES = st.sets(st.integers(0, 200), min_size=1, max_size=64).map(sorted)
 
@@ -43,16 +40,3 @@ def test_workers_are_spread_over_the_nodes_in_order() -> None:
     assert split_numa(range(8), nodes, 4) == ((0, 1), (2, 3), (4, 5), (6, 7))
     assert split_numa(range(2, 6), nodes, 2) == ((2, 3), (4, 5))
     assert split_numa(range(8), (), 2) == ()
-
-
-def test_numa_nodes_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    for number, text in ((0, "0-1\n"), (10, "6\n"), (2, "2,4-5\n"), (3, "\n")):
-        (tmp_path / f"node{number}").mkdir()
-        (tmp_path / f"node{number}" / "cpulist").write_text(text)
-    (tmp_path / "possible").touch()
-    assert read_numa_nodes(tmp_path) == ((0, 1), (2, 4, 5), (6,))
-    assert read_numa_nodes(tmp_path / "missing") == ()
-
-
-def test_allowed_cores_are_those_of_this_process() -> None:
-    assert set(allowed_cores()) == os.sched_getaffinity(0)

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from launcher.devices import Devices, choose_devices, list_npus, visible_npus
+from launcher.devices import Devices, choose_devices, visible_npus, worker_visible
 from launcher.errors import UsageError
+from launcher.host.npus import Npus
 from launcher.options import LaunchSpec
 
 EIGHT = tuple(range(8))
@@ -14,16 +13,8 @@ EIGHT = tuple(range(8))
 def choose(
     npus: tuple[int, ...] = EIGHT, environ: dict[str, str] | None = None, **spec: object
 ) -> Devices:
-    return choose_devices(LaunchSpec(**spec), npus=npus, environ=environ or {})  # type: ignore[arg-type]
-
-
-def test_npus_are_listed_by_number_and_other_files_are_not(tmp_path: Path) -> None:
-    for number in (3, 10, 0, 7, 2, 15, 1):
-        (tmp_path / f"davinci{number}").touch()
-    for name in ("davinci_manager", "davinci", "null"):
-        (tmp_path / name).touch()
-    assert list_npus(tmp_path) == (0, 1, 2, 3, 7, 10, 15)
-    assert list_npus(tmp_path / "missing") == ()
+    wanted = LaunchSpec(**spec)  # type: ignore[arg-type]
+    return choose_devices(wanted, npus=Npus.counted(*npus), environ=environ or {})
 
 
 def test_auto_means_all_npus_where_there_are_some_and_one_cpu_worker_elsewhere() -> None:
@@ -41,11 +32,9 @@ def test_the_first_npus_are_taken_unless_named() -> None:
     assert choose(npus=(2, 5, 7), nproc=2).ids == (2, 5)
 
 
-def test_workers_see_exactly_their_npus_renumbered_by_local_rank() -> None:
-    devices = choose(devices=(3, 6))
-    assert devices.environment() == {"ASCEND_RT_VISIBLE_DEVICES": "3,6"}
-    assert [devices.device_id(rank) for rank in range(2)] == [3, 6]
-    assert choose(npus=()).environment() == {}
+def test_workers_see_exactly_their_npus_by_logical_number() -> None:
+    assert worker_visible(Npus.counted(*EIGHT), (3, 6)) == "3,6"
+    assert worker_visible(Npus.counted(4, 5, 6, 7), (5, 6)) == "1,2"
 
 
 def test_the_visible_devices_of_the_user_are_respected() -> None:
@@ -58,7 +47,7 @@ def test_the_visible_devices_of_the_user_are_respected() -> None:
 @pytest.mark.parametrize("text", ["1,0", "0, 1", "0,a", "0,0", "9"])
 def test_a_list_that_cann_would_cut_short_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"ASCEND_RT_VISIBLE_DEVICES=.* is not usable"):
-        visible_npus(EIGHT, {"ASCEND_RT_VISIBLE_DEVICES": text})
+        visible_npus(Npus.counted(*EIGHT), {"ASCEND_RT_VISIBLE_DEVICES": text})
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_worker_reads_back_who_it_is_beside_leftovers_of_every_other_launcher(
         "HOME": "/root",
     }
     for scheduler in (None, CLUSTER):
-        overlay = worker_environment(WHO, inherited=inherited, scheduler=scheduler)
+        overlay = worker_environment(WHO, inherited=inherited, rendezvous=scheduler)
         environ = applied(overlay, inherited)
         assert RankEnv.from_environ(environ) == WHO
         assert not {"RANK_TABLE_FILE", "OMPI_COMMAND", "PMIX_RANK"} & environ.keys()
@@ -43,7 +43,7 @@ def test_a_worker_reads_back_who_it_is_beside_leftovers_of_every_other_launcher(
 
 
 def test_the_dynamic_cluster_is_described_to_workers_and_scheduler_alike() -> None:
-    worker = worker_environment(WHO, inherited={}, scheduler=CLUSTER)
+    worker = worker_environment(WHO, inherited={}, rendezvous=CLUSTER)
     scheduler = scheduler_environment(CLUSTER, WHO, inherited={})
     for name in ("MS_SCHED_HOST", "MS_SCHED_PORT", "MS_WORKER_NUM", "MS_NODE_TIMEOUT"):
         assert worker[name] == scheduler[name]
@@ -68,7 +68,7 @@ def test_what_the_user_has_set_stays() -> None:
         "GLOG_v": "1",
         "PYTHONUNBUFFERED": "",
     }
-    overlay = worker_environment(WHO, inherited=inherited, scheduler=CLUSTER, threads=2)
+    overlay = worker_environment(WHO, inherited=inherited, rendezvous=CLUSTER, threads=2)
     environ = applied(overlay, inherited)
     for name, text in inherited.items():
         assert environ[name] == text

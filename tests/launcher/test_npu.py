@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.npu import NpuInfo, NpuProcess, parse_info, product_of
+from launcher.host.npu import NpuInfo, NpuProcess, parse_info, product_of
 
 
 def sample(shared: Path, number: str) -> str:

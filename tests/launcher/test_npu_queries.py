@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.npu_queries import (
+from launcher.host.npu_queries import (
     Card,
     Chip,
     parse_fields,

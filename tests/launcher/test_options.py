@@ -61,7 +61,7 @@ def test_dashes_underscores_and_aliases_are_equal(argument: str, same_as: str) -
         ("master-port", "80", "from 1024 to 65535"),
         ("master-port", "70000", "from 1024 to 65535"),
         ("device-target", "GPU", "one of Ascend, CPU, auto"),
-        ("rendezvous", "table", "one of auto, cluster, none"),
+        ("rendezvous", "table", "one of auto, cluster, rank-table, none"),
         ("bind", "all", "one of none, cores, numa"),
         ("devices", "3,1", "must go up"),
         ("devices", "1,1", "must go up"),

@@ -7,20 +7,32 @@ from pathlib import Path
 import pytest
 
 import launcher
+from launcher.command import worker_command
 from launcher.contract import RankEnv
 from launcher.errors import UsageError
+from launcher.host.node import Host
+from launcher.host.npus import Npus
+from launcher.layout import Layout
 from launcher.options import LaunchSpec
 from launcher.plan import Plan, to_json
-from launcher.planning import Host, Identity, make_plan, policy, shown_ranks, worker_command
+from launcher.planning import Identity, make_plan, policy, shown_ranks
 
-HOST = Host("n1", {"HOME": "/h"}, npus=(), cores=(0, 1, 2, 3), numa_nodes=((0, 1), (2, 3)))
+HOST = Host("n1", {"HOME": "/h"}, npus=Npus(), cores=(0, 1, 2, 3), numa_nodes=((0, 1), (2, 3)))
 IDENTITY = Identity("job1", Path("/runs/a"))
 BOOT = str(Path(launcher.__file__).with_name("boot.py"))
 
 
-def plan(host: Host = HOST, **spec: object) -> Plan:
+class SomePorts:
+    def choose(self) -> int:
+        return 23456
+
+    def choose_block(self, size: int) -> int:
+        return 25600
+
+
+def plan(host: Host = HOST, layout: Layout | None = None, **spec: object) -> Plan:
     wanted = LaunchSpec(**{"command": ("true",), **spec})  # type: ignore[arg-type]
-    return make_plan(wanted, host, IDENTITY, choose_port=lambda: 23456)
+    return make_plan(wanted, host, IDENTITY, ports=SomePorts(), layout=layout)
 
 
 def test_two_workers_get_a_scheduler_an_even_share_of_cores_and_their_ranks() -> None:
@@ -59,7 +71,7 @@ def test_a_scheduler_is_started_only_where_ranks_must_meet(
 
 
 def test_npus_are_planned_by_physical_id_and_renumbered() -> None:
-    made = plan(replace(HOST, npus=(0, 1, 2, 3)), devices=(1, 3))
+    made = plan(replace(HOST, npus=Npus.counted(0, 1, 2, 3)), devices=(1, 3))
     assert [worker.device_id for worker in made.workers] == [1, 3]
     for rank, worker in enumerate(made.workers):
         assert worker.environment["ASCEND_RT_VISIBLE_DEVICES"] == "1,3"

@@ -1,6 +1,6 @@
 """The smaller outputs of npu-smi: the map of chips, the list of cards, the topology, key : value.
 
-As in :mod:`launcher.npu`: text in, values and findings out, never an exception.
+As in :mod:`launcher.host.npu`: text in, values and findings out, never an exception.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Cluster files: found by name (`find`), read (`load`), and what they say (`model`)."""
