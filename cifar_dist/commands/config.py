@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from cifar_dist.config import Recipe, batch_size_per_rank, dump_config, find_recipe, load_config
+from cifar_dist.config import Recipe, check_batches, dump_config, find_recipe, load_config
 from cifar_dist.data.source import prepare
 from cifar_dist.errors import ConfigError
 from cifar_dist.models.registry import find_model
@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     recipe = load_config(find_recipe(args.config), args.overrides)
-    batch_size_per_rank(recipe.config.data, args.world_size)
+    check_batches(recipe.config, args.world_size)
     find_model(recipe.config.model.name)
     if args.check:
         prepare(recipe.config.data)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_dist.config import Config, batch_size_per_rank, dump_config, find_recipe, load_config
+from cifar_dist.config import Config, check_batches, dump_config, find_recipe, load_config
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset, prepare
 from cifar_dist.observe.console import ConsoleLines, Span, say
@@ -15,6 +15,7 @@ from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.progress import ProgressFile
 from cifar_dist.observe.records import Observer
 from cifar_dist.run_folder import RunFolder, locate_run
+from cifar_dist.schedule import batch_factor
 from launcher.contract import RankEnv, RunPaths
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     env = RankEnv.from_environ(os.environ)
     recipe = load_config(find_recipe(args.config), args.overrides)
     config = recipe.config
-    batch_size_per_rank(config.data, env.world_size)
+    check_batches(config, env.world_size)
     folder = locate_run(env, recipe, wanted=args.run_dir)
     if folder.is_ours:
         prepare(config.data)
@@ -96,6 +97,7 @@ def _description(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[s
         f"data       {data}; {train_set.origin}",
         f"batch      {plan.batch_size} per rank, {plan.global_batch_size} in all, "
         f"{task.batches.steps_per_epoch} steps per epoch, {task.total_steps} steps in all",
+        f"rate       {_rate(config, plan.global_batch_size)}",
         f"run        {paths.root}",
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cifar_dist.config.batch import batch_size_per_rank, global_batch_size
+from cifar_dist.config.batch import batch_size_per_rank, check_batches, global_batch_size
 from cifar_dist.config.load import Recipe, dump_config, find_recipe, load_config
 from cifar_dist.config.schema import (
     CheckpointConfig,
@@ -28,6 +28,7 @@ __all__ = [
     "ScheduleConfig",
     "TrainConfig",
     "batch_size_per_rank",
+    "check_batches",
     "dump_config",
     "find_recipe",
     "global_batch_size",

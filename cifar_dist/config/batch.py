@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cifar_dist.config.schema import DataConfig
+from cifar_dist.config.schema import Config, DataConfig
 from cifar_dist.errors import ConfigError
 
 
@@ -27,6 +27,22 @@ def batch_size_per_rank(data: DataConfig, world_size: int) -> int:
         f"  {world_size} ranks can share {_batches_that_fit(whole, world_size)}; "
         f"{whole} images can be shared by {_ranks_that_fit(whole, world_size)} ranks"
     )
+
+
+def check_batches(config: Config, world_size: int) -> None:
+    """Refuse a batch that cannot be divided over the ranks, or within a rank as the recipe asks.
+
+    Raises:
+        ConfigError: as :func:`batch_size_per_rank`, or train.accumulation_steps does not divide
+            the images of one rank.
+    """
+    per_rank, parts = batch_size_per_rank(config.data, world_size), config.train.accumulation_steps
+    if per_rank % parts:
+        raise ConfigError(
+            f"'train.accumulation_steps' ({parts}) does not divide the {per_rank} images that each "
+            f"of {world_size} ranks has in a step\n  all parts must be equal: change it, or "
+            "data.batch_size or data.global_batch_size"
+        )
 
 
 def global_batch_size(data: DataConfig, world_size: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from cifar_dist.config.reader import MAX_BYTES, Document, parse_scalar, read_document, teach
+from cifar_dist.config.reader import MAX_BYTES, Document, parse_value, read_document, teach
 from cifar_dist.config.render import Place, explain, nearest
 from cifar_dist.config.schema import Config
 from cifar_dist.errors import ConfigError
@@ -119,7 +119,7 @@ def _parse_override(text: str) -> _Override:
         hint = f" (did you mean '{guess}={value}'?)" if guess and "." in guess else ""
         raise ConfigError(f"override '{text}' is not of the form section.key=value{hint}")
     try:
-        return _Override(text, path, parse_scalar(value))
+        return _Override(text, path, parse_value(value))
     except ValueError as error:
         raise ConfigError(f"override '{text}': {error}") from None
 

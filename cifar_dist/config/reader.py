@@ -119,6 +119,19 @@ def parse_document(text: str, name: str) -> Document:
         raise ConfigError(f"{name}:{line}: a character that YAML does not allow") from None
 
 
+def parse_value(text: str) -> Any:
+    """Return what an override's text means: a scalar, or a flat list such as ``[100, 150]``.
+
+    Raises:
+        ValueError: as :func:`parse_scalar`.
+    """
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        return parse_scalar(text)
+    inner = text[1:-1].strip()
+    return [parse_scalar(item) for item in inner.split(",")] if inner else []
+
+
 def parse_scalar(text: str) -> Any:
     """Return what a plain or quoted piece of text means in a recipe: ``1e-3`` -> 0.001.
 

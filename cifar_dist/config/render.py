@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _ELSEWHERE = {
     "ckpt_save_interval": "checkpoint.interval_epochs",
     "class_num": "model.num_classes",
+    "clip_value": "optimizer.clip_norm",
+    "decay_rate": "schedule.factor",
+    "gradient_accumulation_steps": "train.accumulation_steps",
+    "multi_step_decay_milestones": "schedule.milestones_epochs",
     "amp_level": "train.amp",
     "data_dir": "data.dir",
     "data_path": "data.dir",
@@ -160,7 +164,9 @@ def _wanted(error: ErrorDetails, path: tuple[str, ...]) -> str:
         "greater_than_equal": f"{context.get('ge')} or more",
         "less_than": f"below {context.get('lt')}",
         "less_than_equal": f"{context.get('le')} or less",
+        "list_type": "a list, such as [100, 150]",
         "string_too_short": "at least one character",
+        "too_long": f"at most {context.get('max_length')} items",
     }
     return fixed.get(kind, error["msg"])
 

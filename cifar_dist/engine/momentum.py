@@ -22,6 +22,14 @@ def decays(parameter: Parameter) -> bool:
     return len(parameter.shape) > 1
 
 
+def decay_factors(weights: Sequence[Parameter], config: OptimizerConfig) -> tuple[float, ...]:
+    """Return the weight decay of each parameter."""
+    return tuple(
+        config.weight_decay if config.decay_norm_and_bias or decays(weight) else 0.0
+        for weight in weights
+    )
+
+
 class Momentum(nn.Cell):
     """Update weights in place: v <- m v + g, w <- w - lr v; as Nesterov w <- w - lr (g + m v).
 
@@ -37,12 +45,14 @@ class Momentum(nn.Cell):
         self.weights = ParameterTuple(weights)
         self.velocities = self.weights.clone(prefix="velocity", init="zeros")
         self.momentum = config.momentum
-        self.decay = tuple(
-            config.weight_decay if config.decay_norm_and_bias or decays(weight) else 0.0
-            for weight in weights
-        )
+        self.decay = decay_factors(weights, config)
         self.is_nesterov = config.nesterov
         self.apply_momentum = ops.ApplyMomentum()
+
+    @property
+    def slots(self) -> tuple[Parameter, ...]:
+        """What the update remembers."""
+        return tuple(self.velocities)
 
     def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> None:
         for i in range(len(self.weights)):

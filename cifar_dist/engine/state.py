@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,20 @@ from cifar_dist.engine.step import TrainStep
 from cifar_dist.errors import CheckpointError
 
 NETWORK = "network."
+AVERAGE = "ema."
 
 
 def train_parameters(step: TrainStep) -> dict[str, Parameter]:
     """Return every parameter that training changes, by a name that says whose it is."""
-    optimizer = {f"optimizer.{one.name}": one for one in step.optimizer.velocities}
-    counters = (step.loss_scale, step.good_steps, step.steps, step.skipped_steps)
+    counters = [step.loss_scale, step.good_steps, step.steps, step.skipped_steps]
+    averages: Sequence[Parameter] = ()
+    if step.average_weights is not None:
+        averages = step.average_weights.averages
+        counters.append(step.average_weights.updates)
     return {
         **_of_network(step.network),
-        **optimizer,
+        **{f"optimizer.{one.name}": one for one in step.optimizer.slots},
+        **{one.name: one for one in averages},
         **{f"step.{one.name}": one for one in counters},
     }
 
@@ -57,10 +62,20 @@ def load_arrays(
         parameter.set_data(Tensor(arrays[name]))
 
 
-def load_network(network: nn.Cell, checkpoint: Checkpoint, *, origin: str) -> None:
-    """Set the weights and running statistics of a network; errors as :func:`load_arrays`."""
-    load_arrays(_of_network(network), checkpoint.arrays, origin=origin)
+def load_network(
+    network: nn.Cell, checkpoint: Checkpoint, *, origin: str, average: bool = False
+) -> None:
+    """Set the weights and running statistics of a network; errors as :func:`load_arrays`.
+
+    Args:
+        network: of the model that the checkpoint holds.
+        checkpoint: of a training run.
+        origin: what messages call it.
+        average: take the running average of the weights (train.ema_decay), not the last ones.
+    """
+    prefix = AVERAGE if average else NETWORK
+    load_arrays(_of_network(network, prefix), checkpoint.arrays, origin=origin)
 
 
-def _of_network(network: nn.Cell) -> dict[str, Parameter]:
-    return {NETWORK + one.name: one for one in network.get_parameters()}
+def _of_network(network: nn.Cell, prefix: str = NETWORK) -> dict[str, Parameter]:
+    return {prefix + one.name: one for one in network.get_parameters()}

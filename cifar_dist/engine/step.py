@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from cifar_dist.config.schema import Config
 from cifar_dist.data.augment import MEAN_RGB, STD_RGB
+from cifar_dist.engine.adamw import AdamW
+from cifar_dist.engine.gradients import add, clip, scale
 from cifar_dist.engine.momentum import Momentum
+from cifar_dist.engine.weight_average import WeightAverage
 
 FIRST_LOSS_SCALE = 2.0**16
 LARGEST_LOSS_SCALE = 2.0**24
 STEPS_TO_GROW = 1000
+OPTIMIZERS: dict[str, type[Momentum] | type[AdamW]] = {"momentum": Momentum, "adamw": AdamW}
 
 
 class Normalise(nn.Cell):
@@ -53,17 +57,26 @@ class TrainStep(nn.Cell):
         self, network: nn.Cell, config: Config, rates: NDArray[np.float32], world_size: int
     ) -> None:
         super().__init__(auto_prefix=False)
-        asked = config.train.effective_loss_scale
+        train = config.train
+        asked = train.effective_loss_scale
         self.is_dynamic = asked == "dynamic"
-        self.checks_overflow = config.train.amp != "O0"
+        self.checks_overflow = train.amp != "O0" or asked != 1
         self.network = network
         self.normalise = Normalise()
-        self.loss = nn.CrossEntropyLoss(label_smoothing=config.train.label_smoothing)
-        self.optimizer = Momentum(network.trainable_params(), config.optimizer)
+        self.loss = nn.CrossEntropyLoss(label_smoothing=train.label_smoothing)
+        self.optimizer = OPTIMIZERS[config.optimizer.name](
+            network.trainable_params(), config.optimizer
+        )
         weights = self.optimizer.weights
         self.gradient = ops.value_and_grad(self.scaled_loss, None, weights)
+        self.parts = train.accumulation_steps
+        self.depend = ops.Depend()
         self.average = nn.DistributedGradReducer(weights, True, world_size)
         self.is_alone = world_size == 1
+        self.clip_norm = config.optimizer.clip_norm
+        self.average_weights: WeightAverage | None = None
+        if train.ema_decay is not None:
+            self.average_weights = WeightAverage(network, train.ema_decay)
         self.rates = Tensor(rates)
         self.last = len(rates) - 1
         scale = FIRST_LOSS_SCALE if self.is_dynamic else float(asked)
@@ -79,29 +92,47 @@ class TrainStep(nn.Cell):
 
     def construct(self, images_nchw: Tensor, labels: Tensor) -> Tensor:
         """Take uint8[B, 3, 32, 32] and int32[B]; return this rank's mean loss, float32[]."""
-        loss, gradients = self.gradient(images_nchw, labels)
+        if self.parts == 1:
+            loss, gradients = self.gradient(images_nchw, labels)
+        else:
+            loss, gradients = self.gradient_in_parts(images_nchw, labels)
         if not self.is_alone:
             gradients = self.average(gradients)
         rate = self.rates[ops.minimum(self.steps, self.last)]
         loss = loss / self.loss_scale
         if self.checks_overflow:
-            gradients = self.unscale(gradients)
+            gradients = scale(gradients, 1.0 / self.loss_scale)
             if amp.all_finite(gradients):
-                self.optimizer(gradients, rate)
+                self.update(gradients, rate)
                 self.grow()
             else:
                 self.shrink()
         else:
-            self.optimizer(gradients, rate)
+            self.update(gradients, rate)
         self.steps += 1
         return loss
 
-    def unscale(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        factor = 1.0 / self.loss_scale
-        unscaled: tuple[Tensor, ...] = ()
-        for gradient in gradients:
-            unscaled += (ops.cast(gradient, ms.float32) * factor,)
-        return unscaled
+    def gradient_in_parts(self, images_nchw: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """Return the mean loss and gradients of equal parts of a batch.
+
+        Each part waits for the gradients of the one before it: otherwise the device might keep
+        the activations of all of them at once, and nothing would be saved.
+        """
+        size = images_nchw.shape[0] // self.parts
+        loss, gradients = self.gradient(images_nchw[:size], labels[:size])
+        for i in range(1, self.parts):
+            images = self.depend(images_nchw[i * size : (i + 1) * size], gradients)
+            more, others = self.gradient(images, labels[i * size : (i + 1) * size])
+            loss = loss + more
+            gradients = add(gradients, others)
+        return loss / self.parts, scale(gradients, 1.0 / self.parts)
+
+    def update(self, gradients: tuple[Tensor, ...], rate: Tensor) -> None:
+        if self.clip_norm is not None:
+            gradients = clip(gradients, self.clip_norm)
+        self.optimizer(gradients, rate)
+        if self.average_weights is not None:
+            self.average_weights()
 
     def grow(self) -> None:
         if self.is_dynamic:

@@ -17,7 +17,7 @@ from cifar_dist.engine.step import EvalStep, TrainStep
 from cifar_dist.models import create_model
 from cifar_dist.runtime.collectives import Collectives, collectives_of
 from cifar_dist.runtime.context import DistContext
-from cifar_dist.schedule import learning_rates
+from cifar_dist.schedule import batch_factor, learning_rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,7 @@ def build_train_task(
         epochs=config.train.epochs,
         steps_per_epoch=batches.steps_per_epoch,
     )
+    rates *= np.float32(batch_factor(config.optimizer, plan.global_batch_size))
     evaluation = build_eval_task(config, context, test_set)
     step = TrainStep(evaluation.network, config, rates, context.world_size)
     return TrainTask(step, batches, rates, evaluation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -31,6 +31,10 @@ from cifar_dist.observe.records import (
 )
 
 
+Accuracies = dict[str, float]
+"""The accuracy of each kind of weights: "last", and "ema" where there is a running average."""
+
+
 @dataclass(frozen=True, eq=False)
 class Outlets:
     """Where a rank's signs go: observers on rank 0 only, progress on every rank."""
@@ -52,7 +56,7 @@ def train(task: TrainTask, outlets: Outlets) -> EndRecord:
     """
     config, meter = task.evaluation.config, Meter(task.evaluation.group)
     per_epoch, total = task.batches.steps_per_epoch, task.total_steps
-    accuracies: list[float] = []
+    accuracies: list[Accuracies] = []
     outlets.progress.phase("compile")
     task.step.set_train(True)
     with Prefetch(islice(task.batches.epochs(config.train.epochs), total)) as batches:
@@ -66,20 +70,40 @@ def train(task: TrainTask, outlets: Outlets) -> EndRecord:
                 outlets.record(_train_record(task, meter.read(), batch.epoch, number))
             with meter.paused():
                 if _is_due(number, per_epoch, total, config.eval.interval_epochs):
-                    epoch = -(-number // per_epoch)
-                    record = run_evaluation(task.evaluation, outlets, step=number, epoch=epoch)
-                    accuracies.append(record.accuracy)
-                    task.step.set_train(True)
+                    accuracies.append(_evaluate(task, outlets, number))
                 if _saves(task, number):
                     _save(task, outlets, number)
-    end = EndRecord(accuracies[-1], max(accuracies), meter.train_s, meter.compile_s or 0.0)
+    end = _end_record(accuracies, meter)
     outlets.record(end)
     outlets.progress.phase("done")
     return end
 
 
-def run_evaluation(task: EvalTask, outlets: Outlets, *, step: int, epoch: int = 0) -> EvalRecord:
-    """Count every test image once over all ranks, and tell the observers."""
+def _evaluate(task: TrainTask, outlets: Outlets, step: int) -> Accuracies:
+    """Return the accuracy of the last weights, and of their running average where there is one."""
+    epoch = -(-step // task.batches.steps_per_epoch)
+    found = {"last": run_evaluation(task.evaluation, outlets, step=step, epoch=epoch)}
+    if task.step.average_weights is not None:
+        with task.step.average_weights.in_place():
+            found["ema"] = run_evaluation(
+                task.evaluation, outlets, step=step, epoch=epoch, weights="ema"
+            )
+    task.step.set_train(True)
+    return {weights: record.accuracy for weights, record in found.items()}
+
+
+def run_evaluation(
+    task: EvalTask, outlets: Outlets, *, step: int, epoch: int = 0, weights: str = "last"
+) -> EvalRecord:
+    """Count every image of the task once over all ranks, and tell the observers.
+
+    Args:
+        task: the network and the images.
+        outlets: who is told.
+        step: after which the weights are so.
+        epoch: the same, in epochs begun.
+        weights: what the record calls them, "last" or "ema".
+    """
     start = time.perf_counter()
     outlets.progress.phase("evaluate")
     average_statistics(task.network, task.group)
@@ -97,6 +121,7 @@ def run_evaluation(task: EvalTask, outlets: Outlets, *, step: int, epoch: int = 
         step=step,
         eval_s=time.perf_counter() - start,
     )
+    record = replace(record, weights=weights)
     outlets.record(record)
     outlets.progress.phase("train")
     return record
@@ -132,10 +157,20 @@ def _train_record(task: TrainTask, reading: Reading, epoch: int, step: int) -> T
     )
 
 
+def _end_record(accuracies: Sequence[Accuracies], meter: Meter) -> EndRecord:
+    return EndRecord(
+        accuracy=accuracies[-1]["last"],
+        best_accuracy=max(each["last"] for each in accuracies),
+        train_s=meter.train_s,
+        compile_s=meter.compile_s or 0.0,
+        ema_accuracy=accuracies[-1].get("ema"),
+    )
+
+
 def _save(task: TrainTask, outlets: Outlets, step: int) -> None:
     """Save on rank 0, after all ranks have agreed on the running statistics."""
     outlets.progress.phase("checkpoint")
-    average_statistics(task.step.network, task.evaluation.group)
+    _agree_on_statistics(task)
     if task.evaluation.context.is_main:
         config = task.evaluation.config
         checkpoint = Checkpoint(
@@ -147,3 +182,11 @@ def _save(task: TrainTask, outlets: Outlets, step: int) -> None:
         path = save_checkpoint(outlets.checkpoints, checkpoint, keep=config.checkpoint.keep)
         outlets.record(CheckpointRecord(step, str(path)))
     outlets.progress.phase("train")
+
+
+def _agree_on_statistics(task: TrainTask) -> None:
+    """Give all ranks the same batch-norm statistics, also those of the average weights."""
+    average_statistics(task.step.network, task.evaluation.group)
+    if task.step.average_weights is not None:
+        with task.step.average_weights.in_place():
+            average_statistics(task.step.network, task.evaluation.group)

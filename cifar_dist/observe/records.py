@@ -35,7 +35,11 @@ class TrainRecord:
 
 @dataclass(frozen=True)
 class EvalRecord:
-    """One evaluation over all ranks; ``loss`` is None where one image has none that is finite."""
+    """One evaluation over all ranks; ``loss`` is None where one image has none that is finite.
+
+    ``split`` says which images were counted, "test" or "validation"; ``weights`` which network,
+    "last" or their running average "ema".
+    """
 
     event: ClassVar[str] = "eval"
     epoch: int
@@ -47,6 +51,8 @@ class EvalRecord:
     confusion_matrix: list[list[int]]
     per_class: list[dict[str, Any]] = field(default_factory=list)
     eval_s: float = 0.0
+    split: str = "test"
+    weights: str = "last"
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,17 @@ class CheckpointRecord:
 
 @dataclass(frozen=True)
 class EndRecord:
-    """The end of a run that was not cut short; ``train_s`` leaves compilation out."""
+    """The end of a run that was not cut short; ``train_s`` leaves compilation out.
+
+    The accuracies are those of the last weights; ``ema_accuracy`` is that of their running average.
+    """
 
     event: ClassVar[str] = "end"
     accuracy: float
     best_accuracy: float
     train_s: float
     compile_s: float
+    ema_accuracy: float | None = None
 
 
 Record = TrainRecord | EvalRecord | CheckpointRecord | EndRecord

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cifar_dist.config import DataConfig, batch_size_per_rank, global_batch_size
+from cifar_dist.config import (
+    Config,
+    DataConfig,
+    batch_size_per_rank,
+    check_batches,
+    global_batch_size,
+)
 from cifar_dist.errors import ConfigError
 
 
@@ -45,3 +51,19 @@ def test_what_the_message_proposes_works(whole: int, world_size: int) -> None:
 
 def _numbers(text: str) -> list[int]:
     return [int(word) for word in text.split() if word.isdecimal()]
+
+
+def test_the_parts_of_a_batch_must_be_equal() -> None:
+    config = Config.model_validate(
+        {
+            "model": {"name": "lenet5"},
+            "data": {"global_batch_size": 48},
+            "train": {"epochs": 1, "accumulation_steps": 4},
+            "optimizer": {"lr": 0.1},
+        }
+    )
+    check_batches(config, 3)
+    with pytest.raises(
+        ConfigError, match=r"'train\.accumulation_steps' \(4\) does not divide the 6"
+    ):
+        check_batches(config, 8)

@@ -162,6 +162,37 @@ def test_a_warm_up_longer_than_the_run_is_refused(tmp_path: Path) -> None:
     assert "'schedule.warmup_epochs' (3.5) is longer than 'train.epochs' (3)" in text
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["schedule.name=step"], "'schedule.milestones_epochs' ([]) and schedule.name=step"),
+        (["schedule.milestones_epochs=[1]"], "no other schedule has any"),
+        (
+            ["schedule.name=step", "schedule.milestones_epochs=[2, 1.5]"],
+            "'schedule.milestones_epochs' ([2.0, 1.5]) must rise",
+        ),
+        (["schedule.milestones_epochs=2"], "must be a list, such as [100, 150]\n  given: 2"),
+        (["schedule.milestones_epochs=[a]"], "must be a number\n  given: 'a'"),
+        (["schedule.name=one_cycle"], "'schedule.warmup_epochs' (0) must be above 0"),
+        (["schedule.initial_lr=1"], "'schedule.initial_lr' (1) is above 'optimizer.lr' (0.01)"),
+        (["optimizer.name=adamw", "optimizer.nesterov=true"], "belongs to optimizer.name=momentum"),
+        (["optimizer.clip_norm=0"], "'optimizer.clip_norm' must be above 0"),
+        (["train.ema_decay=1"], "'train.ema_decay' must be below 1"),
+    ],
+)
+def test_training_keys_that_do_not_fit_are_refused(
+    tmp_path: Path, overrides: list[str], expected: str
+) -> None:
+    assert expected in message(tmp_path, MINIMAL, *overrides)
+
+
+def test_a_list_may_be_given_on_the_command_line(tmp_path: Path) -> None:
+    given = ("schedule.name=step", "schedule.milestones_epochs=[1, 2.5]")
+    config = load(tmp_path, MINIMAL, *given)
+    assert config.schedule.milestones_epochs == [1, 2.5]
+    assert load(tmp_path, dump_config(config)) == config
+
+
 def test_a_cosine_that_would_rise_is_refused(tmp_path: Path) -> None:
     text = message(tmp_path, MINIMAL, "schedule.final_lr=1")
     assert "'schedule.final_lr' (1) is above 'optimizer.lr' (0.01)" in text

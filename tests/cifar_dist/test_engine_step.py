@@ -7,17 +7,20 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
+from cifar_dist.checkpoint.store import Checkpoint
 from cifar_dist.config.schema import Config
 from cifar_dist.data.augment import MEAN_RGB, STD_RGB
 from cifar_dist.engine import step as step_module
 from cifar_dist.engine.precision import apply_precision
-from cifar_dist.engine.state import to_arrays, train_parameters
+from cifar_dist.engine.state import load_network, to_arrays, train_parameters
 from cifar_dist.engine.step import EvalStep, Normalise, TrainStep
+from cifar_dist.errors import CheckpointError
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (8, 3, 32, 32), dtype=np.uint8)
 WEIGHT = "network.classifier.weight"
 LABELS = RNG.integers(0, 10, 8).astype(np.int32)
+BATCH = (Tensor(IMAGES), Tensor(LABELS))
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +40,12 @@ class Linear(nn.Cell):
         return self.classifier(ops.mean(images, (2, 3)))
 
 
-def recipe(**train: object) -> Config:
+def recipe(optimizer: dict[str, object] | None = None, **train: object) -> Config:
     return Config.model_validate(
         {
             "model": {"name": "lenet5"},
             "train": {"epochs": 1, **train},
-            "optimizer": {"lr": 0.5, "momentum": 0.0},
+            "optimizer": {"lr": 0.5, "momentum": 0.0, **(optimizer or {})},
         }
     )
 
@@ -115,10 +118,11 @@ def test_a_dynamic_scale_doubles_after_enough_good_steps(monkeypatch: pytest.Mon
     assert scales == [first, 2 * first, 2 * first, 4 * first]
 
 
-def test_the_loss_scale_does_not_change_where_the_weights_go() -> None:
+@pytest.mark.parametrize("amp", ["O0", "O2"])
+def test_the_loss_scale_does_not_change_where_the_weights_go(amp: str) -> None:
     ends = []
     for scale in (1.0, 1024.0):
-        train_step = build(recipe(amp="O2", loss_scale=scale))
+        train_step = build(recipe(amp=amp, loss_scale=scale))
         for _ in range(3):
             train_step(Tensor(IMAGES), Tensor(LABELS))
         ends.append(to_arrays(train_parameters(train_step))[WEIGHT])
@@ -132,3 +136,76 @@ def test_evaluation_gives_classes_and_a_loss_for_each_image() -> None:
     logits = features @ network.classifier.weight.asnumpy().T
     np.testing.assert_array_equal(predicted.asnumpy(), logits.argmax(1))
     np.testing.assert_allclose(losses.asnumpy(), softmax_loss(logits)[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("amp", ["O0", "O2"])
+def test_a_batch_in_parts_moves_the_weights_as_the_whole_one(amp: str) -> None:
+    ends, losses = [], []
+    for parts in (1, 2, 8):
+        train_step = build(recipe(amp=amp, accumulation_steps=parts))
+        losses.append([float(train_step(*BATCH).asnumpy()) for _ in range(3)])
+        ends.append(to_arrays(train_parameters(train_step))[WEIGHT])
+    tolerance = {"rtol": 1e-5, "atol": 1e-6} if amp == "O0" else {"rtol": 1e-2, "atol": 2e-3}
+    for end, loss in zip(ends[1:], losses[1:], strict=True):
+        np.testing.assert_allclose(end, ends[0], **tolerance)
+        np.testing.assert_allclose(loss, losses[0], **tolerance)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1024.0])
+def test_a_long_gradient_is_shortened_and_a_short_one_is_not(scale: float) -> None:
+    moves = {}
+    for limit in (None, 1e-3, 1e3):
+        train_step = build(recipe({"clip_norm": limit}, amp="O0", loss_scale=scale))
+        before = train_step.network.classifier.weight.asnumpy().copy()
+        train_step(*BATCH)
+        moves[limit] = train_step.network.classifier.weight.asnumpy() - before
+    np.testing.assert_allclose(moves[1e3], moves[None], rtol=1e-4)
+    assert np.linalg.norm(moves[1e-3]) == pytest.approx(0.5 * 1e-3, rel=1e-2)
+    shorter = moves[None] * np.linalg.norm(moves[1e-3]) / np.linalg.norm(moves[None])
+    np.testing.assert_allclose(moves[1e-3], shorter, atol=1e-6)
+
+
+def test_the_average_follows_the_weights_and_can_take_their_place() -> None:
+    train_step = build(recipe(amp="O0", ema_decay=0.5))
+    weight = train_step.network.classifier.weight
+    average, seen = weight.asnumpy().copy(), []
+    for step in range(6):
+        train_step(*BATCH)
+        seen.append(weight.asnumpy().copy())
+        keep = min(0.5, (1 + step) / (10 + step))
+        average += (1 - keep) * (seen[-1] - average)
+    arrays = to_arrays(train_parameters(train_step))
+    np.testing.assert_allclose(arrays["ema.classifier.weight"], average, rtol=1e-5)
+    assert arrays["step.ema_updates"] == 6
+    assert train_step.average_weights is not None
+    predict = EvalStep(train_step.network)
+    losses = predict(*BATCH)[1].asnumpy()
+    with train_step.average_weights.in_place():
+        features = Normalise()(Tensor(IMAGES)).asnumpy().mean((2, 3))
+        wanted = softmax_loss(features @ average.T)[1]
+        np.testing.assert_allclose(predict(*BATCH)[1].asnumpy(), wanted, rtol=1e-4)
+    np.testing.assert_array_equal(weight.asnumpy(), seen[-1])
+    np.testing.assert_array_equal(predict(*BATCH)[1].asnumpy(), losses)
+
+
+def test_a_skipped_update_leaves_average_and_moments_alone() -> None:
+    train_step = build(recipe({"name": "adamw"}, amp="O2", loss_scale=2.0**30, ema_decay=0.9))
+    before = to_arrays(train_parameters(train_step))
+    train_step(*BATCH)
+    after = to_arrays(train_parameters(train_step))
+    changed = {name for name in before if (before[name] != after[name]).any()}
+    assert changed == {"step.steps", "step.skipped_steps"}
+
+
+def test_the_average_of_a_checkpoint_can_be_loaded_as_a_network() -> None:
+    train_step = build(recipe(amp="O0", ema_decay=0.9))
+    train_step(*BATCH)
+    arrays = to_arrays(train_parameters(train_step))
+    network = Linear()
+    load_network(network, Checkpoint(1, 0, arrays, ""), origin="here", average=True)
+    np.testing.assert_array_equal(
+        network.classifier.weight.asnumpy(), arrays["ema.classifier.weight"]
+    )
+    without = {name: array for name, array in arrays.items() if not name.startswith("ema.")}
+    with pytest.raises(CheckpointError, match=r"no 'ema\.classifier\.weight'"):
+        load_network(network, Checkpoint(1, 0, without, ""), origin="here", average=True)

@@ -1,0 +1,90 @@
+"""The section ``data``: which images, how many at once, how they are seen."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from cifar_dist.config.section import Section
+
+DEFAULT_GLOBAL_BATCH_SIZE = 128
+
+
+class DataConfig(Section):
+    """Where the images come from, how many make a batch, how they are augmented."""
+
+    dir: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Folder of the binary CIFAR-10, or its parent; relative to the working folder. "
+        "null: data/cifar-10-batches-bin.",
+    )
+    source: Literal["auto", "cifar10", "synthetic"] = Field(
+        default="auto",
+        description="cifar10: the real images; auto: the same, as the folder shows its kind; "
+        "synthetic: ten learnable classes, made without a file. Nothing falls back to synthetic.",
+    )
+    download: bool | None = Field(
+        default=None,
+        description="Fetch the official archive where the images are missing. "
+        "null: only if data.dir is null.",
+    )
+    batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_536,
+        description="Images per rank and step: the global batch grows with the ranks.",
+    )
+    global_batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_048_576,
+        description="Images per step over all ranks, divided evenly. Give this or batch_size; "
+        f"with neither it is {DEFAULT_GLOBAL_BATCH_SIZE}.",
+    )
+    random_crop_padding: int = Field(
+        default=4,
+        ge=0,
+        le=16,
+        description="Zero pixels around a training image before the 32x32 crop; 0: no crop.",
+    )
+    random_flip: bool = Field(
+        default=True,
+        description="Mirror each training image left to right with probability one half.",
+    )
+    max_train_images: int | None = Field(
+        default=None, ge=1, description="Use only the first so many training images; null: all."
+    )
+    max_test_images: int | None = Field(
+        default=None, ge=1, description="Use only the first so many test images; null: all."
+    )
+    synthetic_train_images: int = Field(
+        default=2048,
+        ge=10,
+        le=1_000_000,
+        description="Training images that data.source=synthetic makes.",
+    )
+    synthetic_test_images: int = Field(
+        default=512,
+        ge=10,
+        le=1_000_000,
+        description="Test images that data.source=synthetic makes.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_batch(cls, given: Any) -> Any:
+        keys = ("batch_size", "global_batch_size")
+        if isinstance(given, dict) and all(given.get(key) is None for key in keys):
+            return {**given, "global_batch_size": DEFAULT_GLOBAL_BATCH_SIZE}
+        return given
+
+    @model_validator(mode="after")
+    def _one_batch(self) -> DataConfig:
+        if self.batch_size is not None and self.global_batch_size is not None:
+            raise ValueError(
+                f"'data.batch_size' ({self.batch_size}, per rank) and 'data.global_batch_size' "
+                f"({self.global_batch_size}, over all ranks) are both given: keep one of them"
+            )
+        return self
