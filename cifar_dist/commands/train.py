@@ -111,6 +111,18 @@ def _precision(config: Config) -> str:
     return f"{train.dtype} ({train.amp}, loss scale {shown})"
 
 
+def _rate(config: Config, global_batch_size: int) -> str:
+    """Return the schedule and its peak, and how the peak comes about where it was scaled."""
+    optimizer, factor = config.optimizer, batch_factor(config.optimizer, global_batch_size)
+    shown = f"{config.schedule.name}, peak {optimizer.lr * factor:g}"
+    if optimizer.lr_for_batch_size is None:
+        return shown
+    return (
+        f"{shown} = {optimizer.lr:g} x {global_batch_size} / {optimizer.lr_for_batch_size} images "
+        "(optimizer.lr_for_batch_size)"
+    )
+
+
 def _say_next(folder: RunFolder, world_size: int) -> None:
     root = folder.paths.root
     shown = root.relative_to(Path.cwd()) if root.is_relative_to(Path.cwd()) else root

@@ -30,7 +30,6 @@ from cifar_dist.observe.records import (
     finite,
 )
 
-
 Accuracies = dict[str, float]
 """The accuracy of each kind of weights: "last", and "ema" where there is a running average."""
 
