@@ -47,11 +47,38 @@ class DataConfig(Section):
         default=4,
         ge=0,
         le=16,
-        description="Zero pixels around a training image before the 32x32 crop; 0: no crop.",
+        description="Pixels around a training image before the 32x32 crop; 0: no crop.",
     )
-    random_flip: bool = Field(
-        default=True,
-        description="Mirror each training image left to right with probability one half.",
+    crop_padding_mode: Literal["zeros", "reflect"] = Field(
+        default="zeros",
+        description="What these pixels are: zeros, or the image mirrored at its border.",
+    )
+    flip: Literal["none", "random", "alternating"] = Field(
+        default="random",
+        description="Mirror training images left to right. random: with probability one half; "
+        "alternating: so in the first epoch, then the other way in every other epoch "
+        "(arXiv 2404.00498).",
+    )
+    cutout_px: int = Field(
+        default=0,
+        ge=0,
+        le=32,
+        description="Side of a square that is blanked in each training image (arXiv 1708.04552); "
+        "0: none.",
+    )
+    mixup_alpha: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="Blend each training image with another; the share is Beta(alpha, alpha) "
+        "(arXiv 1710.09412); 0: no. With cutmix_alpha too, each image gets one of the two.",
+    )
+    cutmix_alpha: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="Paste a square of another training image into each one; what stays is "
+        "Beta(alpha, alpha) (arXiv 1905.04899); 0: no.",
     )
     max_train_images: int | None = Field(
         default=None, ge=1, description="Use only the first so many training images; null: all."

@@ -15,25 +15,24 @@ from numpy.typing import NDArray
 
 from cifar_dist.config.batch import batch_size_per_rank
 from cifar_dist.config.schema import Config
-from cifar_dist.data.augment import PaddedImages, draw_views, gather, pad_images
+from cifar_dist.data.augmented import Augmentation, AugmentedImages, augmentation_of
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.shard import epoch_permutation, eval_shard, steps_per_epoch, train_indices
 from cifar_dist.errors import ConfigError
 
+AS_USUAL = Augmentation()
+"""Crops within a border of 4 pixels, and random flips."""
+
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What decides the training batches of one rank.
-
-    ``batch_size`` is per rank; ``random_crop_padding`` 0 means no crop.
-    """
+    """What decides the training batches of one rank; ``batch_size`` is per rank."""
 
     seed: int
     batch_size: int
     rank: int = 0
     world_size: int = 1
-    random_crop_padding: int = 4
-    random_flip: bool = True
+    augmentation: Augmentation = AS_USUAL
 
     @property
     def global_batch_size(self) -> int:
@@ -44,7 +43,8 @@ class TrainBatch(NamedTuple):
     """One rank's part of one step.
 
     ``images_nchw`` is uint8[B, 3, 32, 32], ``labels`` int32[B], ``indices`` int64[B] the images'
-    positions in the data set; ``step`` is 0-based within the 0-based ``epoch``.
+    positions in the data set; ``step`` is 0-based within the 0-based ``epoch``. Mixed images have
+    ``partner_labels`` int32[B] and ``share`` float32[B], see :mod:`cifar_dist.data.augmented`.
     """
 
     images_nchw: NDArray[np.uint8]
@@ -52,6 +52,8 @@ class TrainBatch(NamedTuple):
     indices: NDArray[np.int64]
     epoch: int
     step: int
+    partner_labels: NDArray[np.int32] | None = None
+    share: NDArray[np.float32] | None = None
 
 
 class EvalBatch(NamedTuple):
@@ -73,8 +75,7 @@ def plan_batches(config: Config, *, rank: int, world_size: int) -> BatchPlan:
         batch_size=batch_size_per_rank(config.data, world_size),
         rank=rank,
         world_size=world_size,
-        random_crop_padding=config.data.random_crop_padding,
-        random_flip=config.data.random_flip,
+        augmentation=augmentation_of(config.data),
     )
 
 
@@ -98,7 +99,7 @@ class TrainBatches:
                 "training images: lower data.global_batch_size or data.batch_size"
             )
         self._labels = dataset.labels
-        self._images: PaddedImages = pad_images(dataset.images_nchw, plan.random_crop_padding)
+        self._images = AugmentedImages(dataset, plan.augmentation, seed=plan.seed)
 
     def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
         """Yield the batches of one epoch, from a 0-based step of it on."""
@@ -121,15 +122,16 @@ class TrainBatches:
             rank=plan.rank,
             world_size=plan.world_size,
         )
-        views = draw_views(
+        seen = self._images.see(indices, epoch=epoch)
+        return TrainBatch(
+            seen.images_nchw,
+            self._labels[indices],
             indices,
-            seed=plan.seed,
-            epoch=epoch,
-            padding=plan.random_crop_padding,
-            flip="random" if plan.random_flip else "none",
+            epoch,
+            step,
+            seen.partner_labels,
+            seen.share,
         )
-        images = gather(self._images, indices, views)
-        return TrainBatch(images, self._labels[indices], indices, epoch, step)
 
 
 def eval_batches(

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from cifar_dist.config.schema import Config
 from cifar_dist.data.augment import MEAN_RGB, STD_RGB
+from cifar_dist.data.batches import TrainBatch
 from cifar_dist.engine.adamw import AdamW
-from cifar_dist.engine.gradients import add, clip, scale
+from cifar_dist.engine.gradients import Gradients, add, clip, scale
 from cifar_dist.engine.momentum import Momentum
 from cifar_dist.engine.weight_average import WeightAverage
 
@@ -36,6 +37,16 @@ class Normalise(nn.Cell):
 
     def construct(self, images_nchw: Tensor) -> Tensor:
         return ops.cast(images_nchw, ms.float32) * self.scale + self.shift
+
+
+def step_inputs(batch: TrainBatch) -> tuple[Tensor, ...]:
+    """Return what a training step takes of a batch.
+
+    Images uint8[B, 3, 32, 32] and labels int32[B]; where images are mixed also the labels of their
+    partners int32[B] and the share of their own ones float32[B].
+    """
+    arrays = (batch.images_nchw, batch.labels, batch.partner_labels, batch.share)
+    return tuple(Tensor(array) for array in arrays if array is not None)
 
 
 class TrainStep(nn.Cell):
@@ -63,7 +74,9 @@ class TrainStep(nn.Cell):
         self.checks_overflow = train.amp != "O0" or asked != 1
         self.network = network
         self.normalise = Normalise()
-        self.loss = nn.CrossEntropyLoss(label_smoothing=train.label_smoothing)
+        self.mixes = config.data.mixup_alpha > 0 or config.data.cutmix_alpha > 0
+        reduction = "none" if self.mixes else "mean"
+        self.loss = nn.CrossEntropyLoss(reduction=reduction, label_smoothing=train.label_smoothing)
         self.optimizer = OPTIMIZERS[config.optimizer.name](
             network.trainable_params(), config.optimizer
         )
@@ -86,16 +99,20 @@ class TrainStep(nn.Cell):
         self.skipped_steps = Parameter(Tensor(0, ms.int32), "skipped_steps", requires_grad=False)
         self.set_train()
 
-    def scaled_loss(self, images_nchw: Tensor, labels: Tensor) -> Tensor:
-        logits = self.network(self.normalise(images_nchw))
-        return self.loss(ops.cast(logits, ms.float32), labels) * self.loss_scale
+    def scaled_loss(self, images_nchw: Tensor, labels: Tensor, *mixing: Tensor) -> Tensor:
+        logits = ops.cast(self.network(self.normalise(images_nchw)), ms.float32)
+        loss = self.loss(logits, labels)
+        if self.mixes:
+            share = mixing[1]
+            loss = ops.reduce_mean(share * loss + (1.0 - share) * self.loss(logits, mixing[0]))
+        return loss * self.loss_scale
 
-    def construct(self, images_nchw: Tensor, labels: Tensor) -> Tensor:
-        """Take uint8[B, 3, 32, 32] and int32[B]; return this rank's mean loss, float32[]."""
+    def construct(self, *batch: Tensor) -> Tensor:
+        """Take what :func:`step_inputs` returns; return this rank's mean loss, float32[]."""
         if self.parts == 1:
-            loss, gradients = self.gradient(images_nchw, labels)
+            loss, gradients = self.gradient(*batch)
         else:
-            loss, gradients = self.gradient_in_parts(images_nchw, labels)
+            loss, gradients = self.gradient_in_parts(batch)
         if not self.is_alone:
             gradients = self.average(gradients)
         rate = self.rates[ops.minimum(self.steps, self.last)]
@@ -112,20 +129,26 @@ class TrainStep(nn.Cell):
         self.steps += 1
         return loss
 
-    def gradient_in_parts(self, images_nchw: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+    def gradient_in_parts(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Gradients]:
         """Return the mean loss and gradients of equal parts of a batch.
 
         Each part waits for the gradients of the one before it: otherwise the device might keep
         the activations of all of them at once, and nothing would be saved.
         """
-        size = images_nchw.shape[0] // self.parts
-        loss, gradients = self.gradient(images_nchw[:size], labels[:size])
+        loss, gradients = self.gradient(*self.part(batch, 0))
         for i in range(1, self.parts):
-            images = self.depend(images_nchw[i * size : (i + 1) * size], gradients)
-            more, others = self.gradient(images, labels[i * size : (i + 1) * size])
+            images, *targets = self.part(batch, i)
+            more, others = self.gradient(self.depend(images, gradients), *targets)
             loss = loss + more
             gradients = add(gradients, others)
         return loss / self.parts, scale(gradients, 1.0 / self.parts)
+
+    def part(self, batch: tuple[Tensor, ...], number: int) -> tuple[Tensor, ...]:
+        size = batch[0].shape[0] // self.parts
+        cut: tuple[Tensor, ...] = ()
+        for whole in batch:
+            cut += (whole[number * size : (number + 1) * size],)
+        return cut
 
     def update(self, gradients: tuple[Tensor, ...], rate: Tensor) -> None:
         if self.clip_norm is not None:

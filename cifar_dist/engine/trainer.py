@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from mindspore import Tensor
-
 from cifar_dist.checkpoint.store import Checkpoint, save_checkpoint
 from cifar_dist.config import dump_config
 from cifar_dist.data.prefetch import Prefetch
@@ -17,6 +15,7 @@ from cifar_dist.engine.batch_norm import average_statistics
 from cifar_dist.engine.evaluate import evaluate
 from cifar_dist.engine.meter import Meter, Reading
 from cifar_dist.engine.state import to_arrays, train_parameters
+from cifar_dist.engine.step import step_inputs
 from cifar_dist.engine.task import EvalTask, TrainTask
 from cifar_dist.observe.progress import ProgressFile
 from cifar_dist.observe.records import (
@@ -61,7 +60,7 @@ def train(task: TrainTask, outlets: Outlets) -> EndRecord:
     with Prefetch(islice(task.batches.epochs(config.train.epochs), total)) as batches:
         for number, batch in enumerate(batches, start=1):
             meter.batch_arrived()
-            meter.step_done(task.step(Tensor(batch.images_nchw), Tensor(batch.labels)))
+            meter.step_done(task.step(*step_inputs(batch)))
             if number == 1:
                 outlets.progress.phase("train")
             outlets.progress.step(batch.epoch, number)

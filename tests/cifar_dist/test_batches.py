@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cifar_dist.config import Config
+from cifar_dist.data.augmented import Augmentation
 from cifar_dist.data.batches import (
     BatchPlan,
     TrainBatch,
@@ -104,13 +105,13 @@ def test_the_plan_follows_the_recipe() -> None:
     config = Config.model_validate(
         {
             "model": {"name": "lenet5"},
-            "data": {"global_batch_size": 96, "random_crop_padding": 2, "random_flip": False},
+            "data": {"global_batch_size": 96, "random_crop_padding": 2, "flip": "none"},
             "train": {"epochs": 1, "seed": 9},
             "optimizer": {"lr": 0.1},
         }
     )
     plan = plan_batches(config, rank=1, world_size=3)
-    assert plan == BatchPlan(9, 32, 1, 3, random_crop_padding=2, random_flip=False)
+    assert plan == BatchPlan(9, 32, 1, 3, Augmentation(random_crop_padding=2, flip="none"))
     assert plan.global_batch_size == 96
     with pytest.raises(ConfigError, match="5 ranks can share 95 or 100"):
         plan_batches(config, rank=0, world_size=5)

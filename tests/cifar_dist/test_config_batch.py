@@ -63,7 +63,5 @@ def test_the_parts_of_a_batch_must_be_equal() -> None:
         }
     )
     check_batches(config, 3)
-    with pytest.raises(
-        ConfigError, match=r"steps' \(4\) does not divide the 6"
-    ):
+    with pytest.raises(ConfigError, match=r"steps' \(4\) does not divide the 6"):
         check_batches(config, 8)

@@ -56,7 +56,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
     text = message(
         tmp_path,
         "optimizer: {lr: fast}\ntrain:\n  epochs: 3.0\n  amp: O5\nmodel: {nmae: x}\n",
-        "data.random_flip=on",
+        "data.flip=on",
     )
     lines = [line for line in text.splitlines() if not line.startswith("  ")]
     assert lines == [
@@ -65,7 +65,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
         "r.yaml:4: 'train.amp' must be 'O0', 'O2' or 'O3'",
         lines[3],
         "r.yaml:5: unknown key 'model.nmae' (did you mean 'model.name'?)",
-        "override 'data.random_flip=on': 'data.random_flip' must be true or false",
+        "override 'data.flip=on': 'data.flip' must be 'none', 'random' or 'alternating'",
     ]
     assert lines[3].startswith("r.yaml:5: 'model.name' is missing: ")
 
@@ -76,6 +76,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
         ("lr: 0.1", "unknown key 'lr' (did you mean 'optimizer.lr'?)"),
         ("loss_scale_type: fixed", "(did you mean 'train.loss_scale'?)"),
         ("amp_level: O2", "(did you mean 'train.amp'?)"),
+        ("data: {random_flip: true}", "(did you mean 'data.flip'?)"),
         ("epoch_size: 90", "(did you mean 'train.epochs'?)"),
         ("optimiser: {lr: 1}", "(did you mean 'optimizer'?)"),
         ("drop_remainder: true", "leave it out, training drops the incomplete last batch"),

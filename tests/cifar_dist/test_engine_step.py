@@ -10,10 +10,11 @@ from mindspore import Tensor, nn, ops
 from cifar_dist.checkpoint.store import Checkpoint
 from cifar_dist.config.schema import Config
 from cifar_dist.data.augment import MEAN_RGB, STD_RGB
+from cifar_dist.data.batches import TrainBatch
 from cifar_dist.engine import step as step_module
 from cifar_dist.engine.precision import apply_precision
 from cifar_dist.engine.state import load_network, to_arrays, train_parameters
-from cifar_dist.engine.step import EvalStep, Normalise, TrainStep
+from cifar_dist.engine.step import EvalStep, Normalise, TrainStep, step_inputs
 from cifar_dist.errors import CheckpointError
 
 RNG = np.random.default_rng(0)
@@ -40,10 +41,15 @@ class Linear(nn.Cell):
         return self.classifier(ops.mean(images, (2, 3)))
 
 
-def recipe(optimizer: dict[str, object] | None = None, **train: object) -> Config:
+def recipe(
+    optimizer: dict[str, object] | None = None,
+    data: dict[str, object] | None = None,
+    **train: object,
+) -> Config:
     return Config.model_validate(
         {
             "model": {"name": "lenet5"},
+            "data": data or {},
             "train": {"epochs": 1, **train},
             "optimizer": {"lr": 0.5, "momentum": 0.0, **(optimizer or {})},
         }
@@ -209,3 +215,31 @@ def test_the_average_of_a_checkpoint_can_be_loaded_as_a_network() -> None:
     without = {name: array for name, array in arrays.items() if not name.startswith("ema.")}
     with pytest.raises(CheckpointError, match=r"no 'ema\.classifier\.weight'"):
         load_network(network, Checkpoint(1, 0, without, ""), origin="here", average=True)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_a_mixed_image_has_the_loss_of_both_its_labels(parts: int, smoothing: float) -> None:
+    config = recipe(
+        data={"mixup_alpha": 1.0}, label_smoothing=smoothing, accumulation_steps=parts, amp="O0"
+    )
+    train_step = build(config)
+    partner_labels = (LABELS + 3).astype(np.int32) % 10
+    share = np.linspace(0, 1, 8).astype(np.float32)
+    weights = train_step.network.classifier.weight.asnumpy().astype(np.float64)
+    features = Normalise()(Tensor(IMAGES)).asnumpy().mean((2, 3))
+    target = share[:, None] * np.eye(10)[LABELS] + (1 - share[:, None]) * np.eye(10)[partner_labels]
+    target = (1 - smoothing) * target + smoothing / 10
+    probabilities, _ = softmax_loss(features @ weights.T)
+    loss = train_step(*BATCH, Tensor(partner_labels), Tensor(share))
+    wanted = -(target * np.log(probabilities)).sum(1).mean()
+    assert float(loss.asnumpy()) == pytest.approx(wanted, rel=1e-4)
+    moved = weights - 0.5 * ((probabilities - target) / 8).T @ features
+    np.testing.assert_allclose(train_step.network.classifier.weight.asnumpy(), moved, atol=1e-5)
+
+
+def test_a_step_takes_partners_and_shares_only_where_images_are_mixed() -> None:
+    plain = TrainBatch(IMAGES, LABELS, np.arange(8), 0, 0)
+    assert [tensor.shape for tensor in step_inputs(plain)] == [(8, 3, 32, 32), (8,)]
+    mixed = plain._replace(partner_labels=LABELS, share=np.ones(8, np.float32))
+    assert [tensor.dtype for tensor in step_inputs(mixed)[2:]] == [ms.int32, ms.float32]
