@@ -15,7 +15,9 @@ from launcher.options import OPTIONS, LaunchSpec, canonical, resolve
 _USAGE = """\
 python -m launcher [options] --config RECIPE [key=value ...]
        python -m launcher [options] -- script.py [args ...]
-       python -m launcher [options] -- -m package.module [args ...]"""
+       python -m launcher [options] -- -m package.module [args ...]
+       python -m launcher doctor [--json]
+       python -m launcher rank-table make|check|show|merge ..."""
 
 _ABOUT = "Start one worker per device, watch them, end them together, and say what went wrong."
 
@@ -25,6 +27,9 @@ examples:
   python -m launcher --config resnet50.yaml train.epochs=10 data.dir=~/cifar-10-batches-bin
   python -m launcher --nproc 8 -- train.py --lr 0.1      any MindSpore script, as msrun would
   python -m launcher --devices 0-3 --dry-run -- train.py
+  python -m launcher --cluster two_nodes_16p.yaml --node-rank 1 --dry-run -- train.py
+  python -m launcher rank-table make -o table.json       of this node's NPUs
+  python -m launcher doctor                              can a job run here?
 
 words:
   worker      one process that drives one device
@@ -36,14 +41,17 @@ words:
 exit codes:
   0        every rank ended with 0
   1-119    the root cause's own exit code (its 2 and 75 become 1, and so do 120 and above)
-  2        usage or recipe is wrong; nothing was started
-  75       port or device not ready; the same command may work later
+  2        usage, recipe, cluster file or rank table is wrong; nothing was started
+  75       port, device or table not ready; the same command may work later
   124      hang
   128+n    the root cause died by signal n
   129, 130, 143  the launcher was stopped by SIGHUP, SIGINT, SIGTERM
 
 Dashes and underscores are equal. Precedence: option, environment variable, default.
 """
+
+
+_COMMANDS = {"doctor": "launcher.doctor.cli", "rank-table": "launcher.rank_table.cli"}
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -58,7 +66,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message.replace("argument ", "", 1) + "; see python -m launcher --help")
+        raise UsageError(message.replace("argument ", "", 1) + f"; see {self.prog} --help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        if arguments and arguments[0] in _COMMANDS:
+            return run_command(arguments)
         spec = parse(arguments, os.environ)
         if spec is None:
             write(1, help_text())
@@ -118,6 +128,21 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> LaunchSpec | 
             "see python -m launcher --help"
         )
     return LaunchSpec(**fields, command=command or (), overrides=overrides)
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run doctor or rank-table, which are loaded only here; return the exit code.
+
+    Raises:
+        UsageError: an argument is not understood.
+    """
+    from importlib import import_module
+
+    command = import_module(_COMMANDS[arguments[0]])
+    parser = _Parser(prog="python -m launcher", formatter_class=_Formatter, allow_abbrev=False)
+    command.add_parser(parser.add_subparsers())
+    code: int = command.run(parser.parse_args(arguments))
+    return code
 
 
 def help_text() -> str:

@@ -22,6 +22,9 @@ _DEVICE_FILE = re.compile(r"davinci(\d{1,4})", re.ASCII)
 _DEVICE_LINK = re.compile(r"/dev/davinci(\d{1,4})$", re.ASCII)
 
 
+_NOTHING = NpuInfo()
+
+
 @dataclass(frozen=True)
 class Holder:
     """A process that has a device open."""
@@ -44,6 +47,8 @@ class Npus:
         holders: processes that hold a device.
         near: the cores on the NUMA node of a device, where that is known.
         products: 910A, A2, A3 or A5, where a name is known.
+        info: the whole table of npu-smi.
+        problem: why npu-smi could not be asked; "" where it answered.
     """
 
     present: tuple[int, ...] = ()
@@ -51,6 +56,8 @@ class Npus:
     holders: tuple[Holder, ...] = ()
     near: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     products: Mapping[int, str] = field(default_factory=dict)
+    info: NpuInfo = _NOTHING
+    problem: str = ""
 
     @classmethod
     def counted(cls, *present: int) -> Npus:
@@ -80,14 +87,16 @@ def look_at_npus(access: HostAccess) -> Npus:
     if not present:
         return Npus()
     queries = [("info",), ("info", "-m"), ("info", "-t", "topo")]
-    info, chips, topology = (answer.text for answer in access.ask_all("npu-smi", queries))
-    devices = parse_info(info)
+    info, chips, topology = access.ask_all("npu-smi", queries)
+    devices = parse_info(info.text)
     return Npus(
         present=present,
-        logical=logical_ids(present, parse_map(chips), devices),
+        logical=logical_ids(present, parse_map(chips.text), devices),
         holders=find_holders(access, devices),
-        near=near_cores(access, devices, topology),
+        near=near_cores(access, devices, topology.text),
         products={npu.device_id: npu.product for npu in devices.npus if npu.product},
+        info=devices,
+        problem=info.problem,
     )
 
 

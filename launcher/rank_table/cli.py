@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import socket
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from launcher.contract import EXIT_USAGE
 from launcher.errors import RankTableError, UsageError
+from launcher.host.access import HostAccess
 from launcher.ranges import parse_ranges
-from launcher.rank_table.hccn import parse_hccn_conf
 from launcher.rank_table.lint import load, read_file
-from launcher.rank_table.make import Machine, make_table
+from launcher.rank_table.make import make_table
 from launcher.rank_table.merge import merge_tables
 from launcher.rank_table.model import PRODUCTS, RankTable
 from launcher.rank_table.show import show
+from launcher.rank_table.survey import Wish, survey
 from launcher.rank_table.write import to_json, write
-
-HCCN_CONF = Path("/etc/hccn.conf")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,11 +41,16 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_make(commands: Any, product: argparse.ArgumentParser) -> None:
-    make = commands.add_parser("make", parents=[product], help="a table of this machine")
-    make.add_argument("--devices", required=True, help="physical device ids, such as 0-3,6")
+    make = commands.add_parser(
+        "make", parents=[product], help="a table of this machine, or of a cluster file"
+    )
+    make.add_argument("--cluster", metavar="FILE", help="take everything from this cluster file")
+    make.add_argument("--devices", help="physical device ids, such as 0-3,6 (default: all here)")
     make.add_argument("--server-id", default=None, help="unique name (default: the host name)")
     make.add_argument(
-        "--hccn-conf", type=Path, default=HCCN_CONF, help=f"addresses (default: {HCCN_CONF})"
+        "--hccn-conf",
+        type=Path,
+        help="take addresses from this file (default: from hccn_tool, then /etc/hccn.conf)",
     )
     make.add_argument(
         "--address", action="append", default=[], metavar="N=IP", help="address of device N"
@@ -74,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     if command == "merge":
         tables = [load(path, product=args.product) for path in args.files]
         return emit(merge_tables(tables, product=args.product), args.output)
-    return emit(make_table([_machine(args)], product=args.product), args.output)
+    return emit(_made(args), args.output)
 
 
 def check(path: Path, product: str | None) -> int:
@@ -105,11 +110,34 @@ def emit(table: RankTable, output: Path | None) -> int:
     return 0
 
 
-def _machine(args: argparse.Namespace) -> Machine:
-    devices = _devices(args.devices)
-    addresses = _from_conf(args.hccn_conf) | _from_options(args.address)
-    wanted = {number: addresses[number] for number in devices if number in addresses}
-    return Machine(args.server_id or socket.gethostname(), devices, wanted)
+def _made(args: argparse.Namespace) -> RankTable:
+    if args.cluster is not None:
+        return _of_cluster(args)
+    wish = Wish(
+        device_ids=_devices(args.devices) if args.devices else (),
+        server_id=args.server_id or "",
+        addresses=_from_options(args.address),
+        hccn_conf=args.hccn_conf,
+        product=args.product,
+    )
+    found = survey(HostAccess.of(os.environ), wish)
+    for note in found.notes:
+        sys.stderr.write(f"launcher: note: {note}\n")
+    return make_table([found.machine], product=found.product)
+
+
+def _of_cluster(args: argparse.Namespace) -> RankTable:
+    from launcher.cluster.find import find_cluster
+    from launcher.cluster.load import load_cluster
+    from launcher.sources import table_of
+
+    beside = {"--devices": args.devices, "--server-id": args.server_id}
+    beside |= {"--hccn-conf": args.hccn_conf, "--address": args.address}
+    for name, value in beside.items():
+        if value:
+            raise UsageError(f"{name} and --cluster both describe the machines: give one of them")
+    cluster = load_cluster(find_cluster(args.cluster))
+    return table_of(replace(cluster, product=args.product or cluster.product))
 
 
 def _devices(text: str) -> tuple[int, ...]:
@@ -117,15 +145,6 @@ def _devices(text: str) -> tuple[int, ...]:
         return parse_ranges(text)
     except ValueError as error:
         raise UsageError(f"--devices {text!r}: {error}") from None
-
-
-def _from_conf(path: Path) -> dict[int, str]:
-    try:
-        return parse_hccn_conf(path.read_text(encoding="utf-8", errors="replace")).addresses
-    except OSError as error:
-        if path == HCCN_CONF:
-            return {}
-        raise UsageError(f"--hccn-conf {path} cannot be read: {error.strerror}") from None
 
 
 def _from_options(options: Sequence[str]) -> dict[int, str]:
