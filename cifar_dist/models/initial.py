@@ -11,6 +11,7 @@ import hashlib
 
 import numpy as np
 from mindspore import Tensor, nn
+from numpy.typing import NDArray
 
 
 def draw_weights(network: nn.Cell, *, seed: int) -> None:
@@ -30,7 +31,7 @@ def draw_weights(network: nn.Cell, *, seed: int) -> None:
             weight.set_data(Tensor(std * normal(f"{name}.weight", weight.shape, seed=seed)))
 
 
-def normal(name: str, shape: tuple[int, ...], *, seed: int) -> np.ndarray:
+def normal(name: str, shape: tuple[int, ...], *, seed: int) -> NDArray[np.float32]:
     """Return float32[shape] of standard normal numbers that depend on (seed, name) only.
 
     The stream is Philox (Salmon et al. 2011), keyed with a hash of both.

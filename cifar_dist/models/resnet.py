@@ -52,7 +52,7 @@ class ResNet(nn.Cell):
         in_channels: int = 3,
         stem: str = "cifar",
         width: float = 1.0,
-        style: BlockStyle = BlockStyle(),  # noqa: B008 -- a frozen value
+        style: BlockStyle,
     ) -> None:
         super().__init__()
         block, counts = _DEPTHS[depth]

@@ -51,7 +51,7 @@ class CifarResNet(nn.Cell):
         in_channels: int = 3,
         width: float = 1.0,
         shortcut: str = "A",
-        style: BlockStyle = BlockStyle(),  # noqa: B008 -- a frozen value
+        style: BlockStyle,
     ) -> None:
         super().__init__()
         count = (depth - 2) // 6
