@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cifar_dist.config import Config, check_batches, dump_config, find_recipe, load_config
 from cifar_dist.data.dataset import Dataset
-from cifar_dist.data.source import open_dataset, prepare
+from cifar_dist.data.source import open_dataset, prepare, split_for_training
 from cifar_dist.observe.console import ConsoleLines, Span, say
 from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.progress import ProgressFile
@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     folder = locate_run(env, recipe, wanted=args.run_dir)
     if folder.is_ours:
         prepare(config.data)
-    train_set, test_set = (open_dataset(config.data, split) for split in ("train", "test"))
+    train_set = open_dataset(config.data, "train")
+    eval_set = open_dataset(config.data, split_for_training(config.data))
 
     from cifar_dist.engine.task import build_train_task
     from cifar_dist.engine.trainer import Outlets, train
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         folder.write_start(recipe)
     progress = ProgressFile(folder.paths.root, context.rank)
     progress.phase("build")
-    task = build_train_task(config, context, train_set, test_set)
+    task = build_train_task(config, context, train_set, eval_set)
     observers: list[Observer] = []
     if context.is_main:
         for line in _description(task, train_set, folder.paths):
@@ -90,7 +91,8 @@ def _description(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[s
     plan, context = task.batches.plan, task.evaluation.context
     weights = sum(parameter.size for parameter in task.step.network.trainable_params())
     ranks = f"{plan.world_size} rank" + ("s" if plan.world_size > 1 else "")
-    data = f"{len(train_set):,} training, {len(task.evaluation.test_set):,} test images"
+    evaluation = task.evaluation
+    data = f"{len(train_set):,} training, {len(evaluation.images):,} {evaluation.split} images"
     return [
         f"model      {config.model.name}, {weights:,} parameters, {_precision(config)}",
         f"device     {context.device_target}, {ranks}",

@@ -17,17 +17,17 @@ class DataConfig(Section):
     dir: str | None = Field(
         default=None,
         min_length=1,
-        description="Folder of the binary CIFAR-10, or its parent; relative to the working folder. "
-        "null: data/cifar-10-batches-bin.",
+        description="Folder of the binary CIFAR-10 or CIFAR-100, or its parent; relative to the "
+        "working folder. null: data/cifar-10-batches-bin or data/cifar-100-binary.",
     )
-    source: Literal["auto", "cifar10", "synthetic"] = Field(
+    source: Literal["auto", "cifar10", "cifar100", "synthetic"] = Field(
         default="auto",
-        description="cifar10: the real images; auto: the same, as the folder shows its kind; "
-        "synthetic: ten learnable classes, made without a file. Nothing falls back to synthetic.",
+        description="cifar10, cifar100: the real images; auto: cifar10; synthetic: ten learnable "
+        "classes, made without a file. Nothing falls back to synthetic.",
     )
     download: bool | None = Field(
         default=None,
-        description="Fetch the official archive where the images are missing. "
+        description="Fetch the official archive where the images of CIFAR-10 are missing. "
         "null: only if data.dir is null.",
     )
     batch_size: int | None = Field(
@@ -80,8 +80,23 @@ class DataConfig(Section):
         description="Paste a square of another training image into each one; what stays is "
         "Beta(alpha, alpha) (arXiv 1905.04899); 0: no.",
     )
+    validation_images: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="Hold out so many training images, equally of all classes, and evaluate on "
+        "them while training: the test images are left alone. 0: evaluate on the test images.",
+    )
+    validation_seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**32 - 1,
+        description="Which images are held out; train.seed has no say in it.",
+    )
     max_train_images: int | None = Field(
-        default=None, ge=1, description="Use only the first so many training images; null: all."
+        default=None,
+        ge=1,
+        description="Use only the first so many training images of those not held out; null: all.",
     )
     max_test_images: int | None = Field(
         default=None, ge=1, description="Use only the first so many test images; null: all."

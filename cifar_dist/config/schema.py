@@ -40,7 +40,7 @@ class ModelConfig(Section):
         default=10,
         ge=10,
         le=100_000,
-        description="Outputs of the network; CIFAR-10 has 10 classes.",
+        description="Outputs of the network; CIFAR-10 has 10 classes, CIFAR-100 has 100.",
     )
     zero_init_last_gamma: bool = Field(
         default=False,
@@ -103,6 +103,11 @@ class Config(Section):
             raise ValueError(
                 f"'schedule.warmup_epochs' ({self.schedule.warmup_epochs:g}) is longer than "
                 f"'train.epochs' ({self.train.epochs}): the learning rate would never be reached"
+            )
+        if self.data.source == "cifar100" and self.model.num_classes < 100:
+            raise ValueError(
+                f"'model.num_classes' ({self.model.num_classes}) is below the 100 classes of "
+                "data.source=cifar100: set model.num_classes=100"
             )
         ends = {"initial_lr": self.schedule.initial_lr}
         if self.schedule.name in FALLING:

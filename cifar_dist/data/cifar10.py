@@ -1,26 +1,24 @@
-"""The binary CIFAR-10: files checked, then read.
-
-Layout (https://www.cs.toronto.edu/~kriz/cifar.html): six files of 10,000 records; a record is one
-label byte and 3 x 32 x 32 bytes, channel by channel, row by row.
-"""
+"""CIFAR-10: 50,000 training and 10,000 test images of ten classes, in six binary files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cifar_dist.data.dataset import IMAGE_SHAPE, Dataset
-from cifar_dist.errors import DataError
-
-Split = Literal["train", "test"]
+from cifar_dist.data.cifar_files import (
+    IMAGE_BYTES,
+    FileSplit,
+    Layout,
+    check_files,
+    find_files,
+    read_files,
+)
+from cifar_dist.data.dataset import Dataset
 
 FOLDER = "cifar-10-batches-bin"
 TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST_FILES = ("test_batch.bin",)
-FILES: dict[Split, tuple[str, ...]] = {"train": TRAIN_FILES, "test": TEST_FILES}
+RECORDS_PER_FILE = 10_000
+RECORD_BYTES = 1 + IMAGE_BYTES
 
 CLASSES = (
     "airplane",
@@ -34,58 +32,36 @@ CLASSES = (
     "ship",
     "truck",
 )
-RECORDS_PER_FILE = 10_000
-RECORD_BYTES = 1 + int(np.prod(IMAGE_SHAPE))
-_FILE_BYTES = RECORDS_PER_FILE * RECORD_BYTES
-_REMEDY = "give its folder as data.dir, set data.download=true, or use data.source=synthetic"
 
-
-def find_cifar10(folder: Path) -> Path:
-    """Return the folder that holds the .bin files: ``folder`` or its cifar-10-batches-bin.
-
-    Raises:
-        DataError: no such folder, files missing, or the Python version of the data set.
-    """
-    if not folder.is_dir():
-        raise DataError(f"no CIFAR-10 at {folder}: there is no such folder\n  {_REMEDY}")
-    places = [place for place in (folder, folder / FOLDER) if place.is_dir()]
-    wanted = (*TRAIN_FILES, *TEST_FILES)
-    missing = {place: [n for n in wanted if not (place / n).is_file()] for place in places}
-    best = min(places, key=lambda place: len(missing[place]))
-    if not missing[best]:
-        return best
-    if _is_python_version(folder):
-        raise DataError(
-            f"{folder} holds the Python version of CIFAR-10, whose pickles could run any code\n"
-            f"  get the binary version (cifar-10-binary.tar.gz), or {_REMEDY}"
-        )
-    if len(missing[best]) == len(wanted):
-        raise DataError(f"no CIFAR-10 in {folder}: it holds no .bin files\n  {_REMEDY}")
-    raise DataError(
-        f"CIFAR-10 in {best} is incomplete: missing {', '.join(missing[best])}\n"
-        "  unpack cifar-10-binary.tar.gz again, or remove the folder and set data.download=true"
-    )
+LAYOUT = Layout(
+    title="CIFAR-10",
+    folder=FOLDER,
+    records={
+        "train": dict.fromkeys(TRAIN_FILES, RECORDS_PER_FILE),
+        "test": dict.fromkeys(TEST_FILES, RECORDS_PER_FILE),
+    },
+    labels=(len(CLASSES),),
+    texts=(),
+    pickles=("data_batch_1", "cifar-10-batches-py/data_batch_1"),
+    remedy="give its folder as data.dir, set data.download=true, or use data.source=synthetic",
+)
 
 
 def is_complete(folder: Path) -> bool:
     """Tell whether all six .bin files lie in this very folder, whatever they hold."""
-    return all((folder / name).is_file() for name in (*TRAIN_FILES, *TEST_FILES))
+    return all((folder / name).is_file() for name in LAYOUT.names)
 
 
 def check_cifar10(folder: Path) -> Path:
     """Check all six files without keeping an image, and return the folder that holds them.
 
     Raises:
-        DataError: a file is missing, is no whole number of records, has too few or too many, or
-            holds a label above 9; the message names file, record and value.
+        DataError: see :func:`cifar_dist.data.cifar_files.check_files`.
     """
-    found = find_cifar10(folder)
-    for name in (*TRAIN_FILES, *TEST_FILES):
-        _records(found / name)
-    return found
+    return check_files(LAYOUT, folder)
 
 
-def read_cifar10(folder: Path, split: Split) -> Dataset:
+def read_cifar10(folder: Path, split: FileSplit) -> Dataset:
     """Read one split: 50,000 training or 10,000 test images, in the order of the files.
 
     Args:
@@ -95,48 +71,6 @@ def read_cifar10(folder: Path, split: Split) -> Dataset:
     Raises:
         DataError: as :func:`check_cifar10`, for the files of this split.
     """
-    found = find_cifar10(folder)
-    names = FILES[split]
-    images = np.empty((len(names) * RECORDS_PER_FILE, *IMAGE_SHAPE), dtype=np.uint8)
-    labels = np.empty(len(images), dtype=np.int32)
-    for number, name in enumerate(names):
-        records = _records(found / name)
-        part = slice(number * RECORDS_PER_FILE, (number + 1) * RECORDS_PER_FILE)
-        labels[part] = records[:, 0]
-        images[part] = records[:, 1:].reshape(-1, *IMAGE_SHAPE)
+    found = find_files(LAYOUT, folder)
+    images, labels = read_files(LAYOUT, found, split)
     return Dataset(images, labels, CLASSES, origin=str(found))
-
-
-def _records(path: Path) -> NDArray[np.uint8]:
-    """Map a checked file as uint8[10000, 3073]."""
-    try:
-        size = path.stat().st_size
-        if size != _FILE_BYTES:
-            raise DataError(_wrong_size(path, size))
-        records = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, RECORD_BYTES)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    wrong = np.flatnonzero(records[:, 0] >= len(CLASSES))
-    if len(wrong):
-        first = int(wrong[0])
-        more = f" (and {len(wrong) - 1:,} more)" if len(wrong) > 1 else ""
-        raise DataError(
-            f"{path}: record {first} has label {records[first, 0]}{more}: CIFAR-10 has 0 to 9\n"
-            "  this is no CIFAR-10 file, or it is damaged: unpack or download it again"
-        )
-    return records
-
-
-def _wrong_size(path: Path, size: int) -> str:
-    whole, rest = divmod(size, RECORD_BYTES)
-    where = f"record {whole} is cut after {rest} bytes" if rest else f"it holds {whole:,} records"
-    return (
-        f"{path}: {size:,} bytes instead of {_FILE_BYTES:,} "
-        f"({RECORDS_PER_FILE:,} records of {RECORD_BYTES:,}): {where}\n"
-        "  this is no CIFAR-10 file, or it is damaged: unpack or download it again"
-    )
-
-
-def _is_python_version(folder: Path) -> bool:
-    places = (folder, folder / "cifar-10-batches-py")
-    return any((place / "data_batch_1").is_file() for place in places)

@@ -35,3 +35,7 @@ class Dataset:
         if count is None or count >= len(self):
             return self
         return replace(self, images_nchw=self.images_nchw[:count], labels=self.labels[:count])
+
+    def where(self, chosen: NDArray[np.bool_]) -> Dataset:
+        """Return the set of the images under True, in their order."""
+        return replace(self, images_nchw=self.images_nchw[chosen], labels=self.labels[chosen])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_dist.data.cifar10 import Split
+from cifar_dist.data.cifar_files import FileSplit
 from cifar_dist.data.dataset import IMAGE_SHAPE, Dataset
 from cifar_dist.data.draws import draws
 
@@ -24,7 +24,7 @@ _NOISE = 40.0
 _CONTRAST = (22.0, 60.0)
 
 
-def synthetic_dataset(split: Split, count: int, *, seed: int = 0) -> Dataset:
+def synthetic_dataset(split: FileSplit, count: int, *, seed: int = 0) -> Dataset:
     """Make ``count`` images of ten equally frequent classes.
 
     Image i depends on (seed, split, i) only: a larger set begins with the images of a smaller one,
@@ -43,7 +43,7 @@ def synthetic_dataset(split: Split, count: int, *, seed: int = 0) -> Dataset:
     return Dataset(images, labels, CLASSES, origin=f"synthetic (seed {seed})")
 
 
-def _images(indices: NDArray[np.int64], split: Split, seed: int) -> NDArray[np.uint8]:
+def _images(indices: NDArray[np.int64], split: FileSplit, seed: int) -> NDArray[np.uint8]:
     """Colour the pattern of each image and add noise: uint8[n, 3, 32, 32]."""
     unit = _uniform(indices, 12, f"texture {split}", seed)
     pattern = _patterns(indices % len(CLASSES), unit[:, :5])[:, None]

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from cifar_dist.config.schema import Config
 from cifar_dist.data.batches import EvalBatch, TrainBatches, eval_batches, plan_batches
+from cifar_dist.data.cifar_files import Split
 from cifar_dist.data.dataset import Dataset
+from cifar_dist.data.source import split_for_training
 from cifar_dist.engine.precision import apply_precision
 from cifar_dist.engine.step import EvalStep, TrainStep
 from cifar_dist.models import create_model
@@ -22,18 +24,19 @@ from cifar_dist.schedule import batch_factor, learning_rates
 
 @dataclass(frozen=True, eq=False)
 class EvalTask:
-    """A network and the test images of this rank."""
+    """A network and the images that it is evaluated on: ``split`` says which those are."""
 
     config: Config
     context: DistContext
     group: Collectives
     network: nn.Cell
     step: EvalStep
-    test_set: Dataset
+    images: Dataset
+    split: Split = "test"
 
     def batches(self) -> Iterator[EvalBatch]:
         return eval_batches(
-            self.test_set,
+            self.images,
             batch_size=self.config.eval.batch_size,
             rank=self.context.rank,
             world_size=self.context.world_size,
@@ -57,8 +60,16 @@ class TrainTask:
         return whole if train.max_steps is None else min(whole, train.max_steps)
 
 
-def build_eval_task(config: Config, context: DistContext, test_set: Dataset) -> EvalTask:
+def build_eval_task(
+    config: Config, context: DistContext, images: Dataset, *, split: Split = "test"
+) -> EvalTask:
     """Build a network with the recipe's first weights, and its evaluation.
+
+    Args:
+        config: the recipe.
+        context: this rank.
+        images: all that are evaluated; every rank has all of them and reads its own part.
+        split: which images these are.
 
     Raises:
         ModelError: the recipe's model does not exist or cannot be so.
@@ -71,13 +82,19 @@ def build_eval_task(config: Config, context: DistContext, test_set: Dataset) -> 
     )
     network = apply_precision(raw, config.train)
     group = collectives_of(context)
-    return EvalTask(config, context, group, network, EvalStep(network), test_set)
+    return EvalTask(config, context, group, network, EvalStep(network), images, split)
 
 
 def build_train_task(
-    config: Config, context: DistContext, train_set: Dataset, test_set: Dataset
+    config: Config, context: DistContext, train_set: Dataset, eval_set: Dataset
 ) -> TrainTask:
     """Build all of a training run.
+
+    Args:
+        config: the recipe.
+        context: this rank.
+        train_set: what is trained on.
+        eval_set: of the split that :func:`cifar_dist.data.source.split_for_training` names.
 
     Raises:
         ModelError: as :func:`build_eval_task`.
@@ -92,6 +109,6 @@ def build_train_task(
         steps_per_epoch=batches.steps_per_epoch,
     )
     rates *= np.float32(batch_factor(config.optimizer, plan.global_batch_size))
-    evaluation = build_eval_task(config, context, test_set)
+    evaluation = build_eval_task(config, context, eval_set, split=split_for_training(config.data))
     step = TrainStep(evaluation.network, config, rates, context.world_size)
     return TrainTask(step, batches, rates, evaluation)

@@ -114,12 +114,12 @@ def run_evaluation(
     )
     record = eval_record(
         tally,
-        task.test_set.classes,
+        task.images.classes,
         epoch=epoch,
         step=step,
         eval_s=time.perf_counter() - start,
     )
-    record = replace(record, weights=weights)
+    record = replace(record, split=task.split, weights=weights)
     outlets.record(record)
     outlets.progress.phase("train")
     return record

@@ -71,9 +71,13 @@ class ConsoleLines:
 def _eval_line(record: EvalRecord) -> str:
     loss = "not finite" if record.loss is None else f"{record.loss:.4f}"
     return (
-        f"test  epoch {record.epoch}  step {record.step}  accuracy {record.accuracy:.4f}  "
-        f"loss {loss}  images {record.count:,}  ({record.eval_s:.1f} s)"
+        f"{_evaluated(record)}  epoch {record.epoch}  step {record.step}  "
+        f"accuracy {record.accuracy:.4f}  loss {loss}  images {record.count:,}  ({record.eval_s:.1f} s)"
     )
+
+
+def _evaluated(record: EvalRecord) -> str:
+    return record.split if record.weights == "last" else f"{record.split} ({record.weights})"
 
 
 def _end_line(record: EndRecord) -> str:

@@ -57,6 +57,11 @@ def _of_training(record: TrainRecord) -> dict[str, float | None]:
 
 
 def _of_evaluation(record: EvalRecord) -> dict[str, float | None]:
+    if record.weights != "last":
+        return {
+            f"loss/eval_{record.weights}": record.loss,
+            f"accuracy/eval_{record.weights}": record.accuracy,
+        }
     return {
         "loss/eval": record.loss,
         "accuracy/eval": record.accuracy,
