@@ -6,10 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
-from cifar_dist.config import Recipe, check_batches, dump_config, find_recipe, load_config
+from cifar_dist.commands.check import check_recipe
+from cifar_dist.config import Recipe, dump_config, find_recipe, load_config
 from cifar_dist.data.source import prepare
 from cifar_dist.errors import ConfigError
-from cifar_dist.models.registry import find_model
 from cifar_dist.observe.console import say
 from cifar_dist.versions import installed_versions
 from launcher.contract import write_atomic
@@ -32,8 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     recipe = load_config(find_recipe(args.config), args.overrides)
-    check_batches(recipe.config, args.world_size)
-    find_model(recipe.config.model.name)
+    check_recipe(recipe.config, args.world_size)
     if args.check:
         prepare(recipe.config.data)
     resolved = dump_config(recipe.config)

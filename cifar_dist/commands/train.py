@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_dist.config import Config, check_batches, dump_config, find_recipe, load_config
+from cifar_dist.commands.check import check_recipe
+from cifar_dist.config import Config, dump_config, find_recipe, load_config
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset, prepare, split_for_training
 from cifar_dist.observe.console import ConsoleLines, Span, say
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     env = RankEnv.from_environ(os.environ)
     recipe = load_config(find_recipe(args.config), args.overrides)
     config = recipe.config
-    check_batches(config, env.world_size)
+    check_recipe(config, env.world_size)
     folder = locate_run(env, recipe, wanted=args.run_dir)
     if folder.is_ours:
         prepare(config.data)

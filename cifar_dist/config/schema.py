@@ -6,6 +6,8 @@ is an error), frozen and strict: ``true`` is no number, ``3.0`` no whole number,
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from pydantic import Field, model_validator
 
 from cifar_dist.config.data_keys import DataConfig
@@ -47,6 +49,36 @@ class ModelConfig(Section):
         description="Start the last batch norm of each residual block at 0, so that blocks begin "
         "as the identity (arXiv 1706.02677).",
     )
+    width: float | None = Field(
+        default=None,
+        gt=0,
+        le=16,
+        description="Channels of all hidden layers, times this; VGG, ResNets, Inception. null: 1.",
+    )
+    shortcut: Literal["A", "B"] | None = Field(
+        default=None,
+        description="resnet20 to resnet110: where the shape changes, A pads with zeros, B projects "
+        "by a 1x1 convolution (arXiv 1512.03385, section 3.3). null: A.",
+    )
+    reduction: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="Networks with 'se' in front: by how much an excitation narrows the channels "
+        "(arXiv 1709.01507). null: 16.",
+    )
+    relu_between_dense: bool | None = Field(
+        default=None,
+        description="lenet5: a ReLU after each hidden dense layer. null: true.",
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the recipe asks of the network beside its name and size, by argument."""
+        given = self.model_dump(exclude={"name", "num_classes"}, exclude_none=True)
+        if not self.zero_init_last_gamma:
+            del given["zero_init_last_gamma"]
+        return given
 
 
 class EvalConfig(Section):

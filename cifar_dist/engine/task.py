@@ -77,8 +77,8 @@ def build_eval_task(
     raw = create_model(
         config.model.name,
         config.model.num_classes,
-        zero_init_last_gamma=config.model.zero_init_last_gamma,
         seed=config.train.seed,
+        **config.model.options,
     )
     network = apply_precision(raw, config.train)
     group = collectives_of(context)

@@ -70,10 +70,9 @@ class ConsoleLines:
 
 def _eval_line(record: EvalRecord) -> str:
     loss = "not finite" if record.loss is None else f"{record.loss:.4f}"
-    return (
-        f"{_evaluated(record)}  epoch {record.epoch}  step {record.step}  "
-        f"accuracy {record.accuracy:.4f}  loss {loss}  images {record.count:,}  ({record.eval_s:.1f} s)"
-    )
+    where = f"{_evaluated(record)}  epoch {record.epoch}  step {record.step}"
+    count = f"images {record.count:,}  ({record.eval_s:.1f} s)"
+    return f"{where}  accuracy {record.accuracy:.4f}  loss {loss}  {count}"
 
 
 def _evaluated(record: EvalRecord) -> str:
