@@ -89,7 +89,7 @@ def _fitting_exec_s(connect_s: int, hang_timeout_s: float) -> int:
 def _notes(
     values: Mapping[str, int], connect_s: int, exec_s: int, hang_timeout_s: float
 ) -> tuple[str, ...]:
-    notes = [f"{name}={value} is kept as you set it" for name, value in values.items()]
+    notes = [f"{name}={value} is kept as it was set" for name, value in values.items()]
     if 0 < exec_s <= connect_s:
         notes.append(f"{EXEC} ({exec_s} s) should be above {CONNECT} ({connect_s} s)")
     if 0 < exec_s <= hang_timeout_s:

@@ -74,7 +74,14 @@ def test_help_names_every_option_its_default_and_its_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--dry-run", "--nproc", "2", "--", "t.py"], ["--nproc", "0"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--dry-run", "--nproc", "2", "--", "t.py"],
+        ["--nproc", "0"],
+        ["doctor"],
+        ["rank-table", "check", "t.py"],
+    ],
 )
 def test_nothing_heavy_is_imported_and_nothing_is_written(
     arguments: list[str], tmp_path: Path
@@ -113,6 +120,36 @@ def test_a_dry_run_prints_the_plan_as_json(tmp_path: Path) -> None:
         assert rank["environment"]["RANK_TABLE_FILE"] is None
         assert rank["cores"]
         assert rank["device_id"] is None
+
+
+def test_a_command_has_a_help_of_its_own_and_its_errors_name_it(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["rank-table", "--help"])
+    assert caught.value.code == 0
+    assert "check" in capfd.readouterr().out
+    assert main(["rank-table", "chek", "x"]) == 2
+    assert "invalid choice: 'chek'" in capfd.readouterr().err
+    assert main(["doctor", "--jsn"]) == 2
+    assert "python -m launcher" in capfd.readouterr().err
+
+
+def test_a_bad_rank_table_is_listed_with_exit_code_2(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.json"
+    path.write_text("{}")
+    assert main(["rank-table", "check", str(path)]) == 2
+    assert capfd.readouterr().out.endswith(": bad\n")
+    assert main(["rank-table", "show", str(path)]) == 2
+    assert capfd.readouterr().err.startswith("launcher: ")
+
+
+def test_a_script_called_doctor_can_still_be_run() -> None:
+    spec = parse(["--", "doctor"], {})
+    assert spec is not None
+    assert spec.command == ("doctor",)
 
 
 def test_a_bug_of_ours_is_shown_whole(

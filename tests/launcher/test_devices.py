@@ -2,9 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.devices import Devices, choose_devices, visible_npus, worker_visible
-from launcher.errors import UsageError
-from launcher.host.npus import Npus
+from launcher.devices import (
+    Devices,
+    choose_devices,
+    container_devices,
+    held_message,
+    refuse_absent,
+    refuse_held,
+    visible_npus,
+    worker_visible,
+)
+from launcher.errors import NotReadyError, UsageError
+from launcher.host.npus import Holder, Npus
 from launcher.options import LaunchSpec
 
 EIGHT = tuple(range(8))
@@ -71,3 +80,57 @@ def test_what_is_not_there_is_refused(
 def test_npus_hidden_by_the_variable_are_told_from_missing_ones() -> None:
     with pytest.raises(UsageError, match="is hidden by ASCEND_RT_VISIBLE_DEVICES"):
         choose(environ={"ASCEND_RT_VISIBLE_DEVICES": ""}, device_target="Ascend")
+
+
+def test_logical_numbers_of_the_variable_are_not_taken_for_physical_ones() -> None:
+    container = Npus.counted(4, 5, 6, 7)
+    assert visible_npus(container, {"ASCEND_RT_VISIBLE_DEVICES": "0,2"}) == (4, 6)
+    with pytest.raises(UsageError, match=r"of the NPUs here \(0-3, counted from 0\)"):
+        visible_npus(container, {"ASCEND_RT_VISIBLE_DEVICES": "4,6"})
+
+
+def test_npus_stand_in_the_order_of_their_logical_numbers() -> None:
+    turned = Npus((2, 3), {2: 1, 3: 0})
+    devices = choose_devices(LaunchSpec(devices=(2, 3)), npus=turned, environ={})
+    assert devices.ids == (3, 2)
+    assert worker_visible(turned, devices.ids) == "0,1"
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("0", (0,)),
+        ("1,3", (1, 3)),
+        ("0-2,4", (0, 1, 2, 4)),
+        ("npu-1,npu-3", (1, 3)),
+        ("npu-1,2", None),
+        ("void", None),
+        ("", None),
+    ],
+)
+def test_the_container_runtimes_variable_has_rules_of_its_own(
+    text: str, ids: tuple[int, ...] | None
+) -> None:
+    assert container_devices(text) == ids
+
+
+def test_the_container_runtimes_variable_counts_where_its_npus_are_here() -> None:
+    assert choose(environ={"ASCEND_VISIBLE_DEVICES": "4-5"}).ids == (4, 5)
+    assert choose(environ={"ASCEND_VISIBLE_DEVICES": "12"}).ids == EIGHT
+    both = {"ASCEND_VISIBLE_DEVICES": "4-7", "ASCEND_RT_VISIBLE_DEVICES": "5,6"}
+    assert choose(environ=both).ids == (5, 6)
+
+
+def test_a_container_that_was_given_no_npu_is_told_why() -> None:
+    with pytest.raises(UsageError, match="'void' asks the container runtime for none"):
+        choose(npus=(), environ={"ASCEND_VISIBLE_DEVICES": "void"}, device_target="Ascend")
+
+
+def test_a_held_npu_is_temporary_and_an_absent_one_is_not() -> None:
+    npus = Npus(EIGHT, holders=(Holder(3, 7, "python"), Holder(3, 9), Holder(5, 8, "x")))
+    assert held_message(npus, (0, 3)) == "NPU 3 is held by pid 7 (python), pid 9"
+    refuse_held(npus, (0, 1))
+    with pytest.raises(NotReadyError, match=r"NPU 3 is held by .*; NPU 5 is held by pid 8 \(x\);"):
+        refuse_held(npus, (3, 5))
+    with pytest.raises(UsageError, match=r"t\.json, node 1: NPU 8 is not visible on this node"):
+        refuse_absent(Npus.counted(*EIGHT), {}, (7, 8), "t.json, node 1")

@@ -9,13 +9,13 @@ import pytest
 import launcher
 from launcher.command import worker_command
 from launcher.contract import RankEnv
-from launcher.errors import UsageError
+from launcher.errors import NotReadyError, UsageError
 from launcher.host.node import Host
-from launcher.host.npus import Npus
-from launcher.layout import Layout
+from launcher.host.npus import Holder, Npus
+from launcher.layout import Layout, NodeLayout
 from launcher.options import LaunchSpec
 from launcher.plan import Plan, to_json
-from launcher.planning import Identity, make_plan, policy, shown_ranks
+from launcher.planning import Identity, make_plan, master_port, policy, shown_ranks
 
 HOST = Host("n1", {"HOME": "/h"}, npus=Npus(), cores=(0, 1, 2, 3), numa_nodes=((0, 1), (2, 3)))
 IDENTITY = Identity("job1", Path("/runs/a"))
@@ -162,3 +162,59 @@ def test_the_plan_can_be_shown_as_json() -> None:
     shown = to_json(plan(nproc=2))
     assert [rank["rank"] for rank in shown["ranks"]] == [0, 1]
     assert shown["ranks"][0]["node"] == "n1"
+
+
+TABLE = Layout(
+    "Ascend",
+    (NodeLayout("n0", (0, 1), (0, 1), "10.0.0.1"), NodeLayout("n1", (2, 3), (6, 7), "10.0.0.2")),
+    "--rank-table t.json",
+    rank_table="{}",
+)
+EIGHT = replace(HOST, npus=Npus.counted(*range(8)))
+
+
+def test_a_table_means_the_rank_table_rendezvous_unless_told_otherwise() -> None:
+    assert plan(EIGHT, TABLE, node_rank=0).rendezvous == "rank-table"
+    made = plan(EIGHT, TABLE, node_rank=0, rendezvous="cluster")
+    assert made.scheduler is not None
+    assert made.scheduler.environment["MS_SCHED_HOST"] == "10.0.0.1"
+    with pytest.raises(UsageError, match="--rendezvous rank-table: there is no table"):
+        plan(rendezvous="rank-table")
+
+
+def test_each_node_plans_its_own_ranks() -> None:
+    made = plan(replace(EIGHT, addresses=("10.0.0.2",)), TABLE)
+    assert (made.node_rank, made.nnodes, made.world_size) == (1, 2, 4)
+    assert [(one.rank, one.local_rank, one.device_id) for one in made.workers] == [
+        (2, 0, 6),
+        (3, 1, 7),
+    ]
+
+
+def test_any_node_can_be_planned_anywhere_but_started_only_where_its_npus_are() -> None:
+    made = plan(HOST, TABLE, node_rank=1, dry_run=True)
+    assert made.notes == ("NPU 6,7 is not visible where this was planned",)
+    with pytest.raises(UsageError, match=r"--rank-table t.json, node 1: NPU 6,7 is not visible"):
+        plan(HOST, TABLE, node_rank=1)
+
+
+def test_a_device_that_is_held_is_told_before_anything_starts() -> None:
+    held = replace(EIGHT, npus=replace(EIGHT.npus, holders=(Holder(1, 99, "python"),)))
+    with pytest.raises(NotReadyError, match=r"NPU 1 is held by pid 99 \(python\)"):
+        plan(held, nproc=2)
+    assert plan(held, nproc=2, dry_run=True).notes == ("NPU 1 is held by pid 99 (python)",)
+    assert plan(held, nproc=1).notes == ()
+
+
+def test_nodes_that_are_told_no_port_agree_on_one() -> None:
+    assert master_port(LaunchSpec(), None) is None
+    assert master_port(LaunchSpec(), TABLE) == 8118
+    assert master_port(LaunchSpec(), replace(TABLE, master_port=9000)) == 9000
+    assert master_port(LaunchSpec(master_port=9001), TABLE) == 9001
+    assert master_port(LaunchSpec(), replace(TABLE, nodes=TABLE.nodes[:1])) is None
+
+
+def test_a_quota_limits_the_threads_that_the_plan_shows() -> None:
+    made = plan(replace(HOST, cpu_quota=2.0), nproc=2)
+    assert made.workers[0].environment["OMP_NUM_THREADS"] == "1"
+    assert "the time of 2 cores" in made.notes[0]

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,21 @@ class PortTaken:
 
     def __exit__(self, *error: object) -> None:
         self._server.close()
+
+
+def test_a_block_is_free_stays_the_same_and_is_no_one_elses() -> None:
+    with closing(PortReservation()) as one, closing(PortReservation()) as other:
+        first, second = one.choose_block(32), other.choose_block(32)
+        assert one.choose_block(32) == first
+        assert not set(range(first, first + 32)) & set(range(second, second + 32))
+        assert other.choose() not in range(first, first + 32)
+        for port in (first, first + 31):
+            with socket.socket() as probe:
+                probe.bind(("", port))
+
+
+def test_no_block_left_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+    with PortTaken() as port:
+        monkeypatch.setattr("launcher.ports.candidate_ports", lambda: range(port, port + 4))
+        with pytest.raises(NotReadyError, match="no 4 free ports in a row"):
+            PortReservation().choose_block(4)
