@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from cifar_dist.config.mindcv import convert, is_flat
 from cifar_dist.config.reader import MAX_BYTES, Document, parse_value, read_document, teach
 from cifar_dist.config.render import Place, explain, nearest
 from cifar_dist.config.schema import Config
@@ -57,7 +58,7 @@ def find_recipe(name: str | Path, *, recipes: Path = RECIPES) -> Path:
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe, apply overrides and check everything.
+    """Read a recipe, apply overrides and check everything; mindcv's flat form is converted.
 
     Args:
         path: the YAML file.
@@ -71,6 +72,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         ConfigError: all errors at once, each with file and line or the override it came from.
     """
     document = read_document(path)
+    if is_flat(document.values):
+        document = convert(document, str(path))
     given = [_parse_override(text) for text in overrides]
     values = _apply(document.values, given)
 
