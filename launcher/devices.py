@@ -55,6 +55,17 @@ def visible_npus(npus: Npus, environ: Mapping[str, str]) -> tuple[int, ...]:
     return tuple(physical[logical] for logical in ids if physical[logical] in chosen)
 
 
+def visibility_note(npus: Npus, environ: Mapping[str, str]) -> str:
+    """Return what the two variables hide; empty where they hide nothing."""
+    visible = visible_npus(npus, environ)
+    if len(visible) == len(npus.present):
+        return ""
+    names = [name for name in (CONTAINER_DEVICES, VISIBLE_DEVICES) if name in environ]
+    settings = " and ".join(f"{name}={environ[name]}" for name in names)
+    left, there = format_ranges(visible) or "none", format_ranges(npus.present)
+    return f"{settings} leaves NPU {left} of {there}"
+
+
 def container_devices(text: str) -> tuple[int, ...] | None:
     """Return the physical ids in a value of ASCEND_VISIBLE_DEVICES; None where it names none.
 
@@ -87,9 +98,11 @@ def refuse_absent(
     """Raise UsageError where one of the NPUs that ``who`` wants is not visible on this node."""
     visible = visible_npus(npus, environ)
     if missing := set(device_ids) - set(visible):
+        hidden = visibility_note(npus, environ)
         raise UsageError(
             f"{who}: NPU {format_ranges(missing)} is not visible on this node; visible: "
-            f"{format_ranges(visible) or 'none'}; correct the file, or run it on its own node"
+            f"{format_ranges(visible) or 'none'}{hidden and f' ({hidden})'}; correct the file, or "
+            "run it on its own node"
         )
 
 
@@ -137,7 +150,7 @@ def choose_devices(spec: LaunchSpec, *, npus: Npus, environ: Mapping[str, str]) 
             + "; check the driver (npu-smi info) or that the container was given devices, "
             "or use --device-target CPU"
         )
-    return _npus(spec, visible)
+    return _npus(spec, visible, visibility_note(npus, environ))
 
 
 def _container_hint(environ: Mapping[str, str]) -> str:
@@ -147,13 +160,14 @@ def _container_hint(environ: Mapping[str, str]) -> str:
     return f" ({CONTAINER_DEVICES}={text!r} asks the container runtime for none)"
 
 
-def _npus(spec: LaunchSpec, visible: tuple[int, ...]) -> Devices:
+def _npus(spec: LaunchSpec, visible: tuple[int, ...], hidden: str) -> Devices:
+    why = hidden and f" ({hidden})"
     if spec.devices is None:
         nproc = spec.nproc or len(visible)
         if nproc > len(visible):
             raise UsageError(
                 f"--nproc {nproc}: this node has {len(visible)} visible NPUs "
-                f"({format_ranges(visible)}); ask for no more, or use --device-target CPU"
+                f"({format_ranges(visible)}){why}; ask for no more, or use --device-target CPU"
             )
         return Devices(ASCEND, nproc, visible[:nproc])
     asked = format_ranges(spec.devices)
@@ -161,7 +175,7 @@ def _npus(spec: LaunchSpec, visible: tuple[int, ...]) -> Devices:
     if missing:
         raise UsageError(
             f"--devices {asked}: NPU {format_ranges(missing)} is not visible on this node; "
-            f"visible: {format_ranges(visible)}"
+            f"visible: {format_ranges(visible)}{why}"
         )
     if spec.nproc is not None and spec.nproc != len(spec.devices):
         raise UsageError(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 from launcher.contract import RankEnv
+from launcher.rendezvous import Scheduler, TableFile
 
 _OF_ANOTHER_RENDEZVOUS = frozenset(
     {
@@ -29,46 +28,7 @@ _OF_ANOTHER_RENDEZVOUS = frozenset(
 _OF_ANOTHER_LAUNCHER = ("OMPI_", "PMIX_", "PMI_", "CM_CHIEF_", "CM_WORKER_")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
-_QUIET = "{DISTRIBUTED:3,DEVICE:3}"
-"""Errors only from these two modules of MindSpore: while ranks wait for the scheduler they warn of
-failed connections several times a second, which buries what the script prints."""
-
 Overlay = dict[str, str | None]
-
-
-@dataclass(frozen=True)
-class Scheduler:
-    """Where MindSpore's scheduler listens, and how long its cluster waits."""
-
-    host: str
-    port: int
-    world_size: int
-    patience_s: int
-    """Longer than the launcher's own watches: the launcher sees a lost rank at once and explains
-    it, MindSpore's heartbeat would end the other ranks after 30 s without a reason."""
-
-    def environment(self, role: str, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return the cluster's variables for a role; what the user set of waits and logs wins."""
-        habits = {
-            "MS_NODE_TIMEOUT": str(self.patience_s),
-            "MS_TOPO_TIMEOUT": str(self.patience_s),
-        }
-        if "GLOG_v" not in inherited:
-            habits["MS_SUBMODULE_LOG_v"] = _QUIET
-        return {
-            "MS_ROLE": role,
-            "MS_SCHED_HOST": self.host,
-            "MS_SCHED_PORT": str(self.port),
-            "MS_WORKER_NUM": str(self.world_size),
-            **{name: value for name, value in habits.items() if name not in inherited},
-        }
-
-
-@dataclass(frozen=True)
-class TableFile:
-    """The rank table that HCCL reads; it needs no scheduler."""
-
-    path: Path
 
 
 def leftovers(inherited: Mapping[str, str]) -> Overlay:

@@ -24,10 +24,11 @@ from launcher.manifest import Manifest, read_revision
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Plan, to_json
-from launcher.planning import Identity, make_plan, master_port, policy, shown_ranks
+from launcher.planning import Identity, make_plan, policy, shown_ranks
 from launcher.ports import PortReservation
 from launcher.ranges import format_ranges
 from launcher.recipe import CheckedRecipe, check_recipe, find_recipe
+from launcher.rendezvous import RANK_TABLE, master_port
 from launcher.run_directory import RunDirectory, make_run_dir, run_name, shown
 from launcher.signals import STOPPING, Signals
 from launcher.sources import check_product, read_layout
@@ -82,7 +83,7 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
             checked = _preflight(spec, recipe, plan, directory, signals)
             manifest = Manifest(plan, argv or sys.orig_argv, checked, revision=read_revision())
             manifest.write_start()
-            if plan.rendezvous == "rank-table" and layout and layout.rank_table:
+            if plan.rendezvous == RANK_TABLE and layout and layout.rank_table:
                 write_atomic(manifest.paths.rank_table, layout.rank_table, mode=TABLE_MODE)
             return _Job(spec, plan, manifest, signals).run(ports)
 

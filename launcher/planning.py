@@ -18,16 +18,11 @@ from launcher.devices import (
     held_message,
     refuse_absent,
     refuse_held,
+    visibility_note,
     visible_npus,
     worker_visible,
 )
-from launcher.environment import (
-    Overlay,
-    Scheduler,
-    TableFile,
-    scheduler_environment,
-    worker_environment,
-)
+from launcher.environment import Overlay, scheduler_environment, worker_environment
 from launcher.errors import UsageError
 from launcher.hccl import PORTS, HcclSettings, hccl_settings
 from launcher.host.node import Host
@@ -35,10 +30,18 @@ from launcher.layout import Layout, NodeLayout, alone
 from launcher.options import LaunchSpec
 from launcher.plan import SCHEDULER, Plan, Policy, ProcessPlan
 from launcher.ranges import format_ranges
+from launcher.rendezvous import (
+    CLUSTER,
+    NONE,
+    RANK_TABLE,
+    Scheduler,
+    TableFile,
+    choose_rendezvous,
+    master_port,
+    scheduler_of,
+)
 
 _SCHEDULER = "from mindspore.communication import init\ninit('mccl')"
-_LEAST_PATIENCE_S = 1800
-_MASTER_PORT = 8118
 
 
 class Ports(Protocol):
@@ -111,7 +114,7 @@ def make_plan(
     device_notes = _check_devices(job)
     near = [host.npus.near.get(number, ()) for number in job.node.device_ids]
     shares = share_cores(spec.bind, host, len(job.node.ranks), near)
-    scheduler = _cluster(job, ports) if job.rendezvous == "cluster" else None
+    scheduler = _cluster(job, ports) if job.rendezvous == CLUSTER else None
     hccl = _hccl(job, ports)
 
     def worker(local_rank: int) -> ProcessPlan:
@@ -151,34 +154,9 @@ def make_plan(
     )
 
 
-def choose_rendezvous(spec: LaunchSpec, layout: Layout) -> str:
-    """Return cluster, rank-table or none.
-
-    Raises:
-        UsageError: a rank table is wanted, and there is none.
-    """
-    if spec.rendezvous == "rank-table" and layout.rank_table is None:
-        raise UsageError(
-            "--rendezvous rank-table: there is no table; name one with --rank-table, or a cluster "
-            "file with --cluster"
-        )
-    if spec.rendezvous != "auto":
-        return spec.rendezvous
-    if layout.rank_table is not None:
-        return "rank-table"
-    return "cluster" if layout.world_size > 1 else "none"
-
-
-def master_port(spec: LaunchSpec, layout: Layout | None) -> int | None:
-    """Return the scheduler's port where it is fixed: nodes that are told nothing must agree."""
-    if spec.master_port is not None or layout is None:
-        return spec.master_port
-    return layout.master_port or (_MASTER_PORT if layout.nnodes > 1 else None)
-
-
 def _who(job: _Job, local_rank: int) -> RankEnv:
     # With a rank table CANN opens the device of the table; else the visible ones, counted from 0.
-    from_table = job.rendezvous == "rank-table"
+    from_table = job.rendezvous == RANK_TABLE
     return RankEnv(
         rank=job.node.ranks[local_rank],
         world_size=job.layout.world_size,
@@ -192,14 +170,13 @@ def _who(job: _Job, local_rank: int) -> RankEnv:
 
 
 def _cluster(job: _Job, ports: Ports) -> Scheduler:
-    spec, fixed = job.spec, master_port(job.spec, job.layout)
+    fixed = master_port(job.spec, job.layout)
     port = ports.choose() if job.node_rank == 0 or fixed is None else fixed
-    patience_s = max(_LEAST_PATIENCE_S, int(max(spec.hang_timeout_s, spec.exit_skew_s)) + 60)
-    return Scheduler(job.layout.nodes[0].address, port, job.layout.world_size, patience_s)
+    return scheduler_of(job.spec, job.layout, job.node_rank, port)
 
 
 def _table(job: _Job) -> TableFile | None:
-    is_used = job.rendezvous == "rank-table"
+    is_used = job.rendezvous == RANK_TABLE
     return TableFile(RunPaths(job.identity.run_dir).rank_table) if is_used else None
 
 
@@ -218,7 +195,7 @@ def _scheduler(job: _Job, scheduler: Scheduler) -> ProcessPlan:
 
 
 def _hccl(job: _Job, ports: Ports) -> HcclSettings:
-    if not job.is_on_npus or job.rendezvous == "none":
+    if not job.is_on_npus or job.rendezvous == NONE:
         return HcclSettings({})
     is_alone = job.layout.nnodes == 1
     return hccl_settings(
@@ -232,7 +209,7 @@ def _visible(job: _Job) -> Overlay:
     """Return which NPUs CANN shows the workers: all of them with a rank table (`ascend.md` 2.4)."""
     if not job.is_on_npus:
         return {}
-    if job.rendezvous == "rank-table":
+    if job.rendezvous == RANK_TABLE:
         return {VISIBLE_DEVICES: None} if VISIBLE_DEVICES in job.host.environ else {}
     return {VISIBLE_DEVICES: worker_visible(job.host.npus, job.node.device_ids)}
 
@@ -247,13 +224,17 @@ def _check_devices(job: _Job) -> tuple[str, ...]:
     if not job.is_on_npus:
         return ()
     npus, environ, wanted = job.host.npus, job.host.environ, job.node.device_ids
+    notes = [visibility_note(npus, environ)]
+    if npus.problem:
+        notes.append(f"{npus.problem}: it is not known whether the NPUs are free")
     if job.spec.dry_run:
         missing = format_ranges(set(wanted) - set(visible_npus(npus, environ)))
-        absent = f"NPU {missing} is not visible where this was planned" if missing else ""
-        return tuple(filter(None, (held_message(npus, wanted), absent)))
-    refuse_absent(npus, environ, wanted, f"{job.layout.source}, node {job.node_rank}")
-    refuse_held(npus, wanted)
-    return ()
+        notes.append(held_message(npus, wanted))
+        notes.append(f"NPU {missing} is not visible where this was planned" if missing else "")
+    else:
+        refuse_absent(npus, environ, wanted, f"{job.layout.source}, node {job.node_rank}")
+        refuse_held(npus, wanted)
+    return tuple(filter(None, notes))
 
 
 def shown_ranks(spec: LaunchSpec, world_size: int) -> frozenset[int]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from launcher.console import write
 from launcher.errors import UsageError
 from launcher.layout import Layout, from_cluster, from_table
 from launcher.options import LaunchSpec
@@ -97,11 +100,25 @@ def read_table_layout(spec: LaunchSpec, path: Path) -> Layout:
         raise UsageError(
             "--rank-table is for NPUs (HCCL), but --device-target says CPU; leave one of them out"
         )
-    ready = wait_for_table(path, timeout_s=spec.rank_table_timeout_s)
+    timeout_s = spec.rank_table_timeout_s
+    announcement = f"launcher: waiting up to {timeout_s:g} s for the rank table {path}\n"
+    ready = wait_for_table(path, timeout_s=timeout_s, sleep=_saying_first(announcement))
     if ready.table.form in OLD_FORMS:
         table = to_current(ready.table)
         return from_table(table, f"--rank-table {path}", to_json(table))
     return from_table(ready.table, f"--rank-table {path}", ready.content.decode("utf-8-sig"))
+
+
+def _saying_first(text: str) -> Callable[[float], None]:
+    """Return a sleep that says something before the first time."""
+    left = [text]
+
+    def sleep(seconds: float) -> None:
+        if left:
+            write(2, left.pop())
+        time.sleep(seconds)
+
+    return sleep
 
 
 def check_product(layout: Layout, product: str | None) -> None:

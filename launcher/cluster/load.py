@@ -62,10 +62,10 @@ def _node(row: Value, shared: Mapping[str, Value], target: str) -> Node:
     super_pod = own["super_pod"].plain() if "super_pod" in own else ""
     return Node(
         name=own["name"].text(),
-        address=own["address"].text() if "address" in own else "",
+        address=_address(own["address"]) if "address" in own else "",
         nproc=nproc,
         device_ids=devices,
-        device_addresses=_per_device(own, "device_addresses", devices, _device_address),
+        device_addresses=_per_device(own, "device_addresses", devices, _address),
         interface=keys["interface"].text() if "interface" in keys else "",
         super_pod=super_pod,
         super_device_ids=_per_device(
@@ -107,7 +107,7 @@ def _per_device(
     return {number: read(one) for number, one in zip(devices, rows, strict=True)}
 
 
-def _device_address(value: Value) -> str:
+def _address(value: Value) -> str:
     text = value.text()
     if parse_address(text) is None:
         raise value.refuse(f"{text!r} is no IPv4 or IPv6 address")

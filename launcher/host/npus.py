@@ -48,7 +48,7 @@ class Npus:
         near: the cores on the NUMA node of a device, where that is known.
         products: 910A, A2, A3 or A5, where a name is known.
         info: the whole table of npu-smi.
-        problem: why npu-smi could not be asked; "" where it answered.
+        problem: why npu-smi did not answer; "" where it did, or is not there at all.
     """
 
     present: tuple[int, ...] = ()
@@ -96,7 +96,7 @@ def look_at_npus(access: HostAccess) -> Npus:
         near=near_cores(access, devices, topology.text),
         products={npu.device_id: npu.product for npu in devices.npus if npu.product},
         info=devices,
-        problem=info.problem,
+        problem=info.problem if access.find("npu-smi") else "",
     )
 
 

@@ -64,13 +64,13 @@ def test_every_key_is_read(load) -> None:
         "nodes:\n"
         "- {name: a, address: 10.0.0.1, device_addresses: [10.1.0.1, 'fd00::1'], super_pod: 0,\n"
         "   super_device_ids: {0: 7, 1: 8}}\n"
-        "- {name: b, address: host-b, devices: [3], interface: bond0, environment: {B: x}}\n"
+        "- {name: b, address: 'fd00::b', devices: [3], interface: bond0, environment: {B: x}}\n"
     )
     first = Node(
         "a", "10.0.0.1", 2, (0, 1), {0: "10.1.0.1", 1: "fd00::1"}, "eth0", "0", {0: 7, 1: 8},
         {"A": "1", "B": "yes"},
     )  # fmt: skip
-    second = Node("b", "host-b", 1, (3,), interface="bond0", environment={"A": "1", "B": "x"})
+    second = Node("b", "fd00::b", 1, (3,), interface="bond0", environment={"A": "1", "B": "x"})
     assert cluster == Cluster("Ascend", (first, second), "A3", 9000)
 
 
@@ -101,6 +101,7 @@ def test_every_key_is_read(load) -> None:
         (HEAD + "environment: {RANK_ID: 1}\n" + PAIR, ":3", "the launcher itself sets this"),
         (HEAD + "environment: {A-B: 1}\n" + PAIR, ":3", "'A-B' is no name of an environment"),
         (HEAD + "environment: {A: [1]}\n" + PAIR, ":3", "a list stands where one value"),
+        (HEAD + "nodes:\n- {name: a, address: b}\n", ":4", "'b' is no IPv4 or IPv6 address"),
         (
             HEAD + "nodes:\n- {name: a, device_addresses: [10.0.0.1]}\n",
             ":4",

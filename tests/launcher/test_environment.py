@@ -3,12 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from launcher.contract import RankEnv
-from launcher.environment import (
-    Scheduler,
-    leftovers,
-    scheduler_environment,
-    worker_environment,
-)
+from launcher.environment import leftovers, scheduler_environment, worker_environment
+from launcher.rendezvous import Scheduler
 
 WHO = RankEnv(
     rank=1, world_size=4, local_rank=1, device_id=1, device_target="CPU", run_dir=Path("/r"),

@@ -15,7 +15,8 @@ from launcher.host.npus import Holder, Npus
 from launcher.layout import Layout, NodeLayout
 from launcher.options import LaunchSpec
 from launcher.plan import Plan, to_json
-from launcher.planning import Identity, make_plan, master_port, policy, shown_ranks
+from launcher.planning import Identity, make_plan, policy, shown_ranks
+from launcher.rendezvous import master_port
 
 HOST = Host("n1", {"HOME": "/h"}, npus=Npus(), cores=(0, 1, 2, 3), numa_nodes=((0, 1), (2, 3)))
 IDENTITY = Identity("job1", Path("/runs/a"))
@@ -218,3 +219,32 @@ def test_a_quota_limits_the_threads_that_the_plan_shows() -> None:
     made = plan(replace(HOST, cpu_quota=2.0), nproc=2)
     assert made.workers[0].environment["OMP_NUM_THREADS"] == "1"
     assert "the time of 2 cores" in made.notes[0]
+
+
+def test_a_cluster_of_ipv6_addresses_is_told_each_nodes_own() -> None:
+    nodes = tuple(replace(node, address=f"fd00::{n}") for n, node in enumerate(TABLE.nodes))
+    layout = replace(TABLE, nodes=nodes, rank_table=None)
+    environment = plan(EIGHT, layout, node_rank=1).workers[0].environment
+    assert (environment["MS_SCHED_HOST"], environment["MS_WORKER_IP"]) == ("fd00::0", "fd00::1")
+
+
+def test_a_scheduler_needs_an_address_and_not_a_name() -> None:
+    layout = replace(TABLE, nodes=tuple(replace(node, address=node.name) for node in TABLE.nodes))
+    with pytest.raises(UsageError, match="needs an address of node 0, and 'n0' is a name"):
+        plan(EIGHT, layout, node_rank=0, rendezvous="cluster")
+
+
+def test_what_the_shell_hides_is_said() -> None:
+    hiding = replace(EIGHT, environ={"ASCEND_RT_VISIBLE_DEVICES": "2,3"})
+    made = plan(hiding)
+    assert [worker.device_id for worker in made.workers] == [2, 3]
+    assert made.notes == ("ASCEND_RT_VISIBLE_DEVICES=2,3 leaves NPU 2,3 of 0-7",)
+    with pytest.raises(UsageError, match=r"visible: 2,3 \(ASCEND_RT_VISIBLE_DEVICES=2,3 leaves"):
+        plan(hiding, TABLE, node_rank=0)
+
+
+def test_an_npu_smi_that_does_not_answer_is_said() -> None:
+    silent = replace(EIGHT, npus=replace(EIGHT.npus, problem="npu-smi info: no answer within 10 s"))
+    assert plan(silent, nproc=1).notes == (
+        "npu-smi info: no answer within 10 s: it is not known whether the NPUs are free",
+    )

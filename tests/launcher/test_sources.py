@@ -71,10 +71,14 @@ def test_a_table_is_kept_as_it_is_and_an_old_one_is_converted(table: Path, share
     assert json.loads(converted.rank_table or "")["version"] == "1.0"
 
 
-def test_a_table_that_is_not_completed_in_time_is_temporary(table: Path) -> None:
+def test_a_table_that_is_not_completed_in_time_is_temporary(
+    table: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     table.write_text('{"status": "initializing"}')
     with pytest.raises(NotReadyError, match=r"was not ready within 0.1 s"):
         read(rank_table=table, rank_table_timeout_s=0.1)
+    said = capfd.readouterr().err
+    assert said == f"launcher: waiting up to 0.1 s for the rank table {table}\n"
 
 
 def test_the_rules_of_this_nodes_product_hold(tmp_path: Path) -> None:
