@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from launcher.attempts import run_attempts
 from launcher.console import TerminalConsole, write
-from launcher.contract import RunPaths, default_run_dir, write_atomic
+from launcher.contract import RunPaths, default_run_dir
 from launcher.devices import CPU
 from launcher.events import EventLog
 from launcher.host.access import HostAccess
@@ -23,8 +23,8 @@ from launcher.layout import Layout
 from launcher.manifest import Manifest, read_revision
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome
-from launcher.plan import Plan, to_json
-from launcher.planning import Identity, make_plan, policy, shown_ranks
+from launcher.plan import Identity, Plan, to_json
+from launcher.planning import make_plan, policy, shown_ranks
 from launcher.ports import PortReservation
 from launcher.ranges import format_ranges
 from launcher.recipe import CheckedRecipe, check_recipe, find_recipe
@@ -35,9 +35,6 @@ from launcher.sources import check_product, read_layout
 
 if TYPE_CHECKING:
     from launcher.diagnosis import Verdict
-
-
-TABLE_MODE = 0o640
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,9 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
             manifest = Manifest(plan, argv or sys.orig_argv, checked, revision=read_revision())
             manifest.write_start()
             if plan.rendezvous == RANK_TABLE and layout and layout.rank_table:
-                write_atomic(manifest.paths.rank_table, layout.rank_table, mode=TABLE_MODE)
+                from launcher.rank_table.write import write_text
+
+                write_text(layout.rank_table, manifest.paths.rank_table)
             return _Job(spec, plan, manifest, signals).run(ports)
 
 

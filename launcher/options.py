@@ -204,6 +204,15 @@ OPTIONS: tuple[Option, ...] = (
 )  # fmt: skip
 
 
+_RIVALS = {
+    "cluster": ("rank-table", "nproc", "devices"),
+    "rank-table": ("cluster", "nproc", "devices"),
+    "nproc": ("cluster", "rank-table"),
+    "devices": ("cluster", "rank-table"),
+}
+"""Options that say the same thing in other ways: a flag beats a variable for any of them."""
+
+
 def resolve(flags: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of a :class:`LaunchSpec` that a flag or the environment gives.
 
@@ -215,10 +224,11 @@ def resolve(flags: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, A
         UsageError: a value is not allowed.
     """
     fields: dict[str, Any] = {}
+    beaten = {rival for name in flags for rival in _RIVALS.get(name, ())}
     for option in OPTIONS:
         if option.name in flags:
             text, source = flags[option.name], f"--{option.name}"
-        elif environ.get(option.variable):
+        elif environ.get(option.variable) and option.name not in beaten:
             text, source = environ[option.variable], f"environment variable {option.variable}"
         else:
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from launcher.contract import ATTEMPT, RunPaths
+from launcher.contract import ATTEMPT, JOB_TAG, RunPaths
 
 SCHEDULER = -1
 """The rank number under which MindSpore's scheduler is supervised; it is no worker."""
@@ -50,6 +50,19 @@ class ProcessPlan:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """What makes this launch another one than the last."""
+
+    job_id: str
+    run_dir: Path
+
+    def tag(self, environ: Mapping[str, str]) -> str:
+        """Return what processes carry; a launch inside a job belongs to that job too."""
+        outer = environ.get(JOB_TAG)
+        return f"{outer}:{self.job_id}" if outer else self.job_id
+
+
+@dataclass(frozen=True)
 class Plan:
     """All processes of this node, in the order of their ranks."""
 
@@ -63,6 +76,7 @@ class Plan:
     nnodes: int = 1
     node_rank: int = 0
     host: str = ""
+    node: str = ""
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -88,7 +102,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
     def process(one: ProcessPlan) -> dict[str, Any]:
         return {
             **({} if one.is_scheduler else {"rank": one.rank, "local_rank": one.local_rank}),
-            "node": plan.host,
+            "node": plan.node or plan.host,
             "node_rank": plan.node_rank,
             "device_id": one.device_id,
             "command": list(one.command),

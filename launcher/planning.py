@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
 
 from launcher.affinity import share_cores, thread_count
 from launcher.command import worker_command
-from launcher.contract import JOB_TAG, RankEnv, RunPaths
+from launcher.contract import RankEnv, RunPaths
 from launcher.devices import (
     ASCEND,
     VISIBLE_DEVICES,
@@ -28,7 +25,8 @@ from launcher.hccl import PORTS, HcclSettings, hccl_settings
 from launcher.host.node import Host
 from launcher.layout import Layout, NodeLayout, alone
 from launcher.options import LaunchSpec
-from launcher.plan import SCHEDULER, Plan, Policy, ProcessPlan
+from launcher.plan import SCHEDULER, Identity, Plan, Policy, ProcessPlan
+from launcher.ports import Ports
 from launcher.ranges import format_ranges
 from launcher.rendezvous import (
     CLUSTER,
@@ -42,29 +40,6 @@ from launcher.rendezvous import (
 )
 
 _SCHEDULER = "from mindspore.communication import init\ninit('mccl')"
-
-
-class Ports(Protocol):
-    """Where free ports come from."""
-
-    def choose(self) -> int:
-        """Return a port for the scheduler."""
-
-    def choose_block(self, size: int) -> int:
-        """Return the first of so many free ports in a row."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What makes this launch another one than the last."""
-
-    job_id: str
-    run_dir: Path
-
-    def tag(self, environ: Mapping[str, str]) -> str:
-        """Return what processes carry; a launch inside a job belongs to that job too."""
-        outer = environ.get(JOB_TAG)
-        return f"{outer}:{self.job_id}" if outer else self.job_id
 
 
 @dataclass(frozen=True)
@@ -85,6 +60,14 @@ class _Job:
     @property
     def is_on_npus(self) -> bool:
         return self.layout.target == ASCEND
+
+    @property
+    def device_ids(self) -> tuple[int, ...]:
+        """Physical ids by local rank: as a table says, else as CANN counts the visible ones."""
+        ids, logical = self.node.device_ids, self.host.npus.logical
+        if self.rendezvous == RANK_TABLE:
+            return ids
+        return tuple(sorted(ids, key=lambda number: logical.get(number, number)))
 
 
 def make_plan(
@@ -112,7 +95,7 @@ def make_plan(
     shown_ranks(spec, layout.world_size)
     command, records_failures = worker_command(spec, identity.run_dir)
     device_notes = _check_devices(job)
-    near = [host.npus.near.get(number, ()) for number in job.node.device_ids]
+    near = [host.npus.near.get(number, ()) for number in job.device_ids]
     shares = share_cores(spec.bind, host, len(job.node.ranks), near)
     scheduler = _cluster(job, ports) if job.rendezvous == CLUSTER else None
     hccl = _hccl(job, ports)
@@ -135,7 +118,7 @@ def make_plan(
             # From one core MindSpore 2.10 joins a cluster only after many failed attempts: 63 to
             # 88 s measured against 5 s. cifar_dist binds itself later; other scripts stay free.
             binds_late=scheduler is not None and len(cpus) == 1,
-            device_id=job.node.device_ids[local_rank] if job.is_on_npus else None,
+            device_id=job.device_ids[local_rank] if job.is_on_npus else None,
             records_failures=records_failures,
         )
 
@@ -150,6 +133,7 @@ def make_plan(
         nnodes=layout.nnodes,
         node_rank=node_rank,
         host=host.name,
+        node=job.node.name,
         notes=(*device_notes, *shares.notes, *hccl.notes),
     )
 
@@ -162,7 +146,7 @@ def _who(job: _Job, local_rank: int) -> RankEnv:
         world_size=job.layout.world_size,
         local_rank=local_rank,
         node_rank=job.node_rank,
-        device_id=job.node.device_ids[local_rank] if from_table else local_rank,
+        device_id=job.device_ids[local_rank] if from_table else local_rank,
         device_target=job.layout.target,
         run_dir=job.identity.run_dir,
         job_id=job.identity.tag(job.host.environ),
@@ -171,7 +155,8 @@ def _who(job: _Job, local_rank: int) -> RankEnv:
 
 def _cluster(job: _Job, ports: Ports) -> Scheduler:
     fixed = master_port(job.spec, job.layout)
-    port = ports.choose() if job.node_rank == 0 or fixed is None else fixed
+    listens = job.node_rank == 0 and not job.spec.dry_run
+    port = ports.choose() if listens or fixed is None else fixed
     return scheduler_of(job.spec, job.layout, job.node_rank, port)
 
 
@@ -211,7 +196,7 @@ def _visible(job: _Job) -> Overlay:
         return {}
     if job.rendezvous == RANK_TABLE:
         return {VISIBLE_DEVICES: None} if VISIBLE_DEVICES in job.host.environ else {}
-    return {VISIBLE_DEVICES: worker_visible(job.host.npus, job.node.device_ids)}
+    return {VISIBLE_DEVICES: worker_visible(job.host.npus, job.device_ids)}
 
 
 def _check_devices(job: _Job) -> tuple[str, ...]:
@@ -223,7 +208,7 @@ def _check_devices(job: _Job) -> tuple[str, ...]:
     """
     if not job.is_on_npus:
         return ()
-    npus, environ, wanted = job.host.npus, job.host.environ, job.node.device_ids
+    npus, environ, wanted = job.host.npus, job.host.environ, job.device_ids
     notes = [visibility_note(npus, environ)]
     if npus.problem:
         notes.append(f"{npus.problem}: it is not known whether the NPUs are free")

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from launcher.errors import NotReadyError
 
@@ -22,6 +23,16 @@ _RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _FIRST, _LAST = 20000, 32767
 _FEWEST = 2000
 _TRIES = 500
+
+
+class Ports(Protocol):
+    """Where free ports come from."""
+
+    def choose(self) -> int:
+        """Return a port for the scheduler."""
+
+    def choose_block(self, size: int) -> int:
+        """Return the first of so many free ports in a row."""
 
 
 class PortReservation:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from launcher.console import write
 from launcher.doctor.facts import Facts, gather
 from launcher.doctor.finding import GREEN, RED, YELLOW, Finding, worst
 from launcher.doctor.npus import check_npus
@@ -37,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look, and show what was found; return 1 if anything is red."""
     findings = examine(gather(HostAccess.of(os.environ), Path.cwd() / args.run_dir))
-    sys.stdout.write(as_json(findings) if args.json else as_text(findings))
+    write(1, as_json(findings) if args.json else as_text(findings))
     return 1 if worst(findings) == RED else 0
 
 

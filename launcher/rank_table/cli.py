@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from launcher.console import write, write_error
 from launcher.contract import EXIT_USAGE
 from launcher.errors import RankTableError, UsageError
 from launcher.host.access import HostAccess
@@ -20,7 +20,8 @@ from launcher.rank_table.merge import merge_tables
 from launcher.rank_table.model import PRODUCTS, RankTable
 from launcher.rank_table.show import show
 from launcher.rank_table.survey import Wish, survey
-from launcher.rank_table.write import to_json, write
+from launcher.rank_table.write import to_json
+from launcher.rank_table.write import write as write_table
 
 
 def add_parser(subparsers: Any) -> None:
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     if command == "check":
         return check(args.file, args.product)
     if command == "show":
-        sys.stdout.write(show(load(args.file, product=args.product)))
+        write(1, show(load(args.file, product=args.product)))
         return 0
     if command == "merge":
         tables = [load(path, product=args.product) for path in args.files]
@@ -86,25 +87,25 @@ def check(path: Path, product: str | None) -> int:
     """Print every problem of a table; return 0 (good, notes allowed) or 2."""
     reading = read_file(path, product=product)
     for problem in reading.problems:
-        sys.stdout.write(f"{problem}\n")
+        write(1, f"{problem}\n")
     if reading.table is None:
-        sys.stdout.write(f"{path}: bad\n")
+        write(1, f"{path}: bad\n")
         return EXIT_USAGE
     table = reading.table
     servers = f"{len(table.servers)} server{'s' * (len(table.servers) != 1)}"
-    sys.stdout.write(f"{path}: good, form {table.form}, {servers}, {table.world_size} ranks\n")
+    write(1, f"{path}: good, form {table.form}, {servers}, {table.world_size} ranks\n")
     return 0
 
 
 def emit(table: RankTable, output: Path | None) -> int:
     """Write a table to a file, or print it."""
     if output is None:
-        sys.stdout.write(to_json(table))
+        write(1, to_json(table))
         return 0
     if output.suffix != ".json":
         raise RankTableError(f"--output {output}: HCCL opens only files that end in .json")
     try:
-        write(table, output)
+        write_table(table, output)
     except OSError as error:
         raise RankTableError(f"--output {output} cannot be written: {error.strerror}") from None
     return 0
@@ -122,7 +123,7 @@ def _made(args: argparse.Namespace) -> RankTable:
     )
     found = survey(HostAccess.of(os.environ), wish)
     for note in found.notes:
-        sys.stderr.write(f"launcher: note: {note}\n")
+        write_error(f"note: {note}")
     return make_table([found.machine], product=found.product)
 
 

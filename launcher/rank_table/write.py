@@ -41,7 +41,12 @@ def to_json(table: RankTable) -> str:
 
 def write(table: RankTable, path: Path) -> None:
     """Write a table, whole or not at all, readable by the owner and the group (0640)."""
-    write_atomic(path, to_json(table), mode=MODE)
+    write_text(to_json(table), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write the text of a table in the same way."""
+    write_atomic(path, text, mode=MODE)
 
 
 def _server(server: Server) -> dict[str, Any]:

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from launcher.diagnosis import diagnose
+from launcher.host.node import Host
+from launcher.host.npus import Npus
 from launcher.manifest import Manifest, parse_revision, read_revision
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
-from launcher.planning import Host, Identity, make_plan
+from launcher.plan import Identity
+from launcher.planning import make_plan
+from launcher.ports import PortReservation
 from launcher.recipe import CheckedRecipe
 
 OUTCOME = AttemptOutcome(
@@ -19,9 +23,9 @@ OUTCOME = AttemptOutcome(
 
 
 def manifest(folder: Path, checked: CheckedRecipe | None = None) -> Manifest:
-    host = Host("n1", {}, (), (0, 1), ())
+    host = Host("n1", {}, Npus(), cores=(0, 1))
     plan = make_plan(
-        LaunchSpec(command=("true",)), host, Identity("j", folder), choose_port=lambda: 1
+        LaunchSpec(command=("true",)), host, Identity("j", folder), ports=PortReservation()
     )
     return Manifest(plan, ["python", "-m", "launcher", "x"], checked)
 

@@ -20,6 +20,15 @@ def test_a_flag_beats_the_environment_which_beats_the_default() -> None:
     assert fields == {"nproc": 4, "grace_s": 7.5}
 
 
+def test_a_flag_beats_the_variable_of_an_option_that_says_the_same_otherwise() -> None:
+    environ = {"LAUNCHER_CLUSTER": "c.yaml", "LAUNCHER_NPROC": "4", "LAUNCHER_GRACE": "3"}
+    assert resolve({"rank-table": "t.json"}, environ) == {
+        "rank_table": Path("t.json"),
+        "grace_s": 3.0,
+    }
+    assert resolve({"devices": "0"}, environ) == {"devices": (0,), "nproc": 4, "grace_s": 3.0}
+
+
 def test_an_empty_variable_is_not_set() -> None:
     assert resolve({}, {"LAUNCHER_NPROC": ""}) == {}
 

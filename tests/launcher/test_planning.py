@@ -14,8 +14,8 @@ from launcher.host.node import Host
 from launcher.host.npus import Holder, Npus
 from launcher.layout import Layout, NodeLayout
 from launcher.options import LaunchSpec
-from launcher.plan import Plan, to_json
-from launcher.planning import Identity, make_plan, policy, shown_ranks
+from launcher.plan import Identity, Plan, to_json
+from launcher.planning import make_plan, policy, shown_ranks
 from launcher.rendezvous import master_port
 
 HOST = Host("n1", {"HOME": "/h"}, npus=Npus(), cores=(0, 1, 2, 3), numa_nodes=((0, 1), (2, 3)))
@@ -248,3 +248,21 @@ def test_an_npu_smi_that_does_not_answer_is_said() -> None:
     assert plan(silent, nproc=1).notes == (
         "npu-smi info: no answer within 10 s: it is not known whether the NPUs are free",
     )
+
+
+def test_devices_go_up_where_cann_counts_them_and_follow_a_table_where_it_is_read() -> None:
+    node = NodeLayout("n0", (0, 1), (5, 2))
+    layout = replace(TABLE, nodes=(node,))
+    by_table = plan(EIGHT, layout)
+    assert [one.environment["DEVICE_ID"] for one in by_table.workers] == ["5", "2"]
+    assert [one.device_id for one in by_table.workers] == [5, 2]
+    counted = plan(EIGHT, layout, rendezvous="cluster")
+    assert [one.device_id for one in counted.workers] == [2, 5]
+    assert counted.workers[0].environment["ASCEND_RT_VISIBLE_DEVICES"] == "2,5"
+
+
+def test_a_dry_run_takes_no_port_of_another_node() -> None:
+    layout = replace(TABLE, rank_table=None)
+    assert plan(EIGHT, layout, node_rank=0).workers[0].environment["MS_SCHED_PORT"] == "23456"
+    shown = plan(EIGHT, layout, node_rank=0, dry_run=True).workers[0].environment
+    assert shown["MS_SCHED_PORT"] == "8118"

@@ -27,22 +27,20 @@ def good(tmp_path: Path) -> Path:
     return path
 
 
-def test_check_lists_notes_and_passes(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_lists_notes_and_passes(good: Path, capfd: pytest.CaptureFixture[str]) -> None:
     table = json.loads(good.read_text())
     good.write_text(json.dumps({**table, "IsMindIEEPJob": "false", "\ud800\n": "x"}))
     assert call("check", good) == 0
-    out = capsys.readouterr().out.splitlines()
+    out = capfd.readouterr().out.splitlines()
     assert out[0].startswith("note: $.IsMindIEEPJob: ")
     assert out[1].startswith("note: $['\\ud800\\n']: ")
     assert out[-1] == f"{good}: good, form 1.0, 2 servers, 8 ranks"
 
 
-def test_check_lists_every_problem_and_fails(
-    good: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_lists_every_problem_and_fails(good: Path, capfd: pytest.CaptureFixture[str]) -> None:
     good.write_text(good.read_text().replace('"rank_id": "7"', '"rank_id": "1"'))
     assert call("check", good) == 2
-    out = capsys.readouterr().out
+    out = capfd.readouterr().out
     assert "$.server_list[1].device[3].rank_id" in out
     assert out.endswith(": bad\n")
 
@@ -54,11 +52,9 @@ def test_check_knows_the_products(tmp_path: Path) -> None:
     assert call("check", "--product", "910A", path) == 2
 
 
-def test_show_prints_and_refuses_a_bad_table(
-    good: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_prints_and_refuses_a_bad_table(good: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert call("show", good) == 0
-    assert "8 ranks" in capsys.readouterr().out
+    assert "8 ranks" in capfd.readouterr().out
     good.write_text("{}")
     with pytest.raises(RankTableError):
         call("show", good)
@@ -76,9 +72,9 @@ def test_make_and_merge_give_tables_that_check(tmp_path: Path) -> None:
     assert call("check", "--product", "910A", merged) == 0
 
 
-def test_make_prints_where_no_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_make_prints_where_no_file_is_named(capfd: pytest.CaptureFixture[str]) -> None:
     assert call("make", "--devices", "5", "--address", "5=fd00::5", "--server-id", "here") == 0
-    device = json.loads(capsys.readouterr().out)["server_list"][0]["device"]
+    device = json.loads(capfd.readouterr().out)["server_list"][0]["device"]
     assert device == [{"device_id": "5", "device_ip": "fd00::5", "rank_id": "0"}]
 
 

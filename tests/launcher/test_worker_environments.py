@@ -10,8 +10,8 @@ from launcher.host.node import Host
 from launcher.host.npus import Npus
 from launcher.layout import Layout, NodeLayout
 from launcher.options import LaunchSpec
-from launcher.plan import Plan
-from launcher.planning import Identity, make_plan
+from launcher.plan import Identity, Plan
+from launcher.planning import make_plan
 
 LEFT_OVER = {
     "MS_ROLE": "MS_SCHED",
