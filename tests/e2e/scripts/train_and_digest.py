@@ -11,7 +11,7 @@ import os
 import sys
 
 from cifar_dist.config import find_recipe, load_config
-from cifar_dist.data.source import open_dataset
+from cifar_dist.data.source import open_dataset, split_for_training
 from cifar_dist.engine.state import to_arrays, train_parameters
 from cifar_dist.engine.task import build_train_task
 from cifar_dist.engine.trainer import Outlets, train
@@ -26,7 +26,8 @@ def main() -> None:
     assert env.run_dir is not None
     paths = RunPaths(env.run_dir)
     config = load_config(find_recipe(sys.argv[1]), sys.argv[2:]).config
-    sets = [open_dataset(config.data, split) for split in ("train", "test")]
+    splits = ("train", split_for_training(config.data))
+    sets = [open_dataset(config.data, split) for split in splits]
     context = enter(env, mode=config.train.mode, device_target="CPU")
     task = build_train_task(config, context, *sets)
     observers = [MetricsFile(paths.metrics)] if context.is_main else []
