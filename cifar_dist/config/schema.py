@@ -87,7 +87,12 @@ class EvalConfig(Section):
     interval_epochs: int = Field(
         default=1,
         ge=1,
-        description="Evaluate after every so many epochs; always after the last step.",
+        description="Evaluate after every so many epochs, and after the last step.",
+    )
+    in_mid_epoch: bool = Field(
+        default=True,
+        description="Evaluate after the last step also where train.max_steps ends the run within "
+        "an epoch; false: a debug run of a large network ends at once.",
     )
     batch_size: int = Field(
         default=200, ge=1, le=65_536, description="Images per rank and evaluation step."

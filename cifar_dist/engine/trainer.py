@@ -53,7 +53,7 @@ def train(task: TrainTask, outlets: Outlets) -> EndRecord:
         what the last record says: the accuracy after the last step, the best one, the times.
     """
     config, meter = task.evaluation.config, Meter(task.evaluation.group)
-    per_epoch, total = task.batches.steps_per_epoch, task.total_steps
+    total = task.total_steps
     accuracies: list[Accuracies] = []
     outlets.progress.phase("compile")
     task.step.set_train(True)
@@ -67,7 +67,7 @@ def train(task: TrainTask, outlets: Outlets) -> EndRecord:
             if number % config.monitor.log_interval == 0 or number == total:
                 outlets.record(_train_record(task, meter.read(), batch.epoch, number))
             with meter.paused():
-                if _is_due(number, per_epoch, total, config.eval.interval_epochs):
+                if _evaluates(task, number):
                     accuracies.append(_evaluate(task, outlets, number))
                 if _saves(task, number):
                     _save(task, outlets, number)
@@ -132,6 +132,13 @@ def _is_due(step: int, steps_per_epoch: int, total: int, interval_epochs: int | 
     return interval_epochs is not None and step % (interval_epochs * steps_per_epoch) == 0
 
 
+def _evaluates(task: TrainTask, step: int) -> bool:
+    wanted, per_epoch = task.evaluation.config.eval, task.batches.steps_per_epoch
+    if step % per_epoch != 0 and not wanted.in_mid_epoch:
+        return False
+    return _is_due(step, per_epoch, task.total_steps, wanted.interval_epochs)
+
+
 def _saves(task: TrainTask, step: int) -> bool:
     wanted = task.evaluation.config.checkpoint
     if wanted.interval_steps is not None and step % wanted.interval_steps == 0:
@@ -156,12 +163,13 @@ def _train_record(task: TrainTask, reading: Reading, epoch: int, step: int) -> T
 
 
 def _end_record(accuracies: Sequence[Accuracies], meter: Meter) -> EndRecord:
+    last = accuracies[-1] if accuracies else {}
     return EndRecord(
-        accuracy=accuracies[-1]["last"],
-        best_accuracy=max(each["last"] for each in accuracies),
+        accuracy=last.get("last"),
+        best_accuracy=max((each["last"] for each in accuracies), default=None),
         train_s=meter.train_s,
         compile_s=meter.compile_s or 0.0,
-        ema_accuracy=accuracies[-1].get("ema"),
+        ema_accuracy=last.get("ema"),
     )
 
 

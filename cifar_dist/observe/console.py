@@ -80,10 +80,10 @@ def _evaluated(record: EvalRecord) -> str:
 
 
 def _end_line(record: EndRecord) -> str:
-    return (
-        f"accuracy {record.accuracy:.4f} (best {record.best_accuracy:.4f}) after "
-        f"{duration(record.train_s)} of training and {record.compile_s:.1f} s of compiling"
-    )
+    result = "not evaluated"
+    if record.accuracy is not None and record.best_accuracy is not None:
+        result = f"accuracy {record.accuracy:.4f} (best {record.best_accuracy:.4f})"
+    return f"{result} after {duration(record.train_s)} of training and {record.compile_s:.1f} s of compiling"
 
 
 def duration(seconds: float) -> str:
