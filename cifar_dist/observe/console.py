@@ -83,7 +83,8 @@ def _end_line(record: EndRecord) -> str:
     result = "not evaluated"
     if record.accuracy is not None and record.best_accuracy is not None:
         result = f"accuracy {record.accuracy:.4f} (best {record.best_accuracy:.4f})"
-    return f"{result} after {duration(record.train_s)} of training and {record.compile_s:.1f} s of compiling"
+    times = f"{duration(record.train_s)} of training and {record.compile_s:.1f} s of compiling"
+    return f"{result} after {times}"
 
 
 def duration(seconds: float) -> str:
