@@ -95,5 +95,16 @@ def scheduler_environment(
     }
 
 
+def precedence_notes(inherited: Mapping[str, str], variables: Mapping[str, str]) -> list[str]:
+    """Return where a variable of the shell wins over the launcher's own or over a file's."""
+    notes = [
+        f"{name}={inherited[name]} of the shell wins over {value} of the cluster file"
+        for name, value in sorted(variables.items())
+        if inherited.get(name, value) != value
+    ]
+    threads = [f"{name}={inherited[name]}" for name in _THREADS if name in inherited]
+    return [*notes, *([f"kept as it was set: {', '.join(threads)}"] if threads else [])]
+
+
 def _added(variables: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name not in inherited}

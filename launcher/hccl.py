@@ -62,7 +62,9 @@ def hccl_settings(
     }
     if BASE_PORT not in values and choose_base_port is not None:
         environment[BASE_PORT] = str(choose_base_port())
-    return HcclSettings(environment, _notes(values, connect_s, exec_s, hang_timeout_s))
+    kept = [f"{name}={given[name]}" for name in sorted(given) if name.startswith("HCCL_")]
+    notes = [f"kept as it was set: {', '.join(kept)}"] if kept else []
+    return HcclSettings(environment, (*notes, *_warnings(connect_s, exec_s, hang_timeout_s)))
 
 
 def _number(name: str, text: str) -> int:
@@ -86,15 +88,13 @@ def _fitting_exec_s(connect_s: int, hang_timeout_s: float) -> int:
     return min(-(-wanted // _STEP_S) * _STEP_S, _MOST_EXEC_S)
 
 
-def _notes(
-    values: Mapping[str, int], connect_s: int, exec_s: int, hang_timeout_s: float
-) -> tuple[str, ...]:
-    notes = [f"{name}={value} is kept as it was set" for name, value in values.items()]
+def _warnings(connect_s: int, exec_s: int, hang_timeout_s: float) -> list[str]:
+    warnings = []
     if 0 < exec_s <= connect_s:
-        notes.append(f"{EXEC} ({exec_s} s) should be above {CONNECT} ({connect_s} s)")
+        warnings.append(f"{EXEC} ({exec_s} s) should be above {CONNECT} ({connect_s} s)")
     if 0 < exec_s <= hang_timeout_s:
-        notes.append(
+        warnings.append(
             f"{EXEC} ({exec_s} s) is not above --hang-timeout ({hang_timeout_s:g} s): HCCL will "
             "end a hung job before the launcher can say which rank it is"
         )
-    return tuple(notes)
+    return warnings

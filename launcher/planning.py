@@ -19,7 +19,12 @@ from launcher.devices import (
     visible_npus,
     worker_visible,
 )
-from launcher.environment import Overlay, scheduler_environment, worker_environment
+from launcher.environment import (
+    Overlay,
+    precedence_notes,
+    scheduler_environment,
+    worker_environment,
+)
 from launcher.errors import UsageError
 from launcher.hccl import PORTS, HcclSettings, hccl_settings
 from launcher.host.node import Host
@@ -134,7 +139,12 @@ def make_plan(
         node_rank=node_rank,
         host=host.name,
         node=job.node.name,
-        notes=(*device_notes, *shares.notes, *hccl.notes),
+        notes=(
+            *device_notes,
+            *shares.notes,
+            *precedence_notes(host.environ, job.node.environment),
+            *hccl.notes,
+        ),
     )
 
 

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from fake_host import FakeHost, host_910a, host_910b, host_a3
 
+from launcher.doctor.cli import examine
+from launcher.doctor.facts import gather
+from launcher.host.access import HostAccess
+
 HOSTS: dict[str, Callable[[Path, Path], FakeHost]] = {
     "910A": host_910a,
     "910B": host_910b,
@@ -185,8 +189,6 @@ def test_unequal_tls_is_red(samples: Path, tmp_path: Path, work: Path) -> None:
 
 
 def test_a_tool_that_hangs_ends_nothing_but_its_answer(tmp_path: Path) -> None:
-    from launcher.host.access import HostAccess
-
     host = FakeHost(tmp_path / "host").tool("npu-smi", {})
     (host.root / "usr/local/bin/npu-smi").write_text("#!/bin/sh\nsleep 600\n")
     answer = HostAccess(host.root, timeout_s=0.2).ask("npu-smi", "info")
@@ -201,3 +203,15 @@ def test_a_host_without_anything_is_fit_for_the_cpu(tmp_path: Path, work: Path) 
     assert found["npu"][0] == "yellow"
     assert found["/dev/shm"] == ("yellow", "missing")
     assert "cann" not in found
+
+
+def test_whatever_npu_smi_prints_the_doctor_survives_it(tmp_path: Path, samples: Path) -> None:
+    host = FakeHost(tmp_path / "host").devices(8).tool("npu-smi", {})
+    access = HostAccess(host.root, {})
+    for sample in sorted((samples / "npusmi").glob("*.txt")):
+        text = sample.read_text()
+        host.tool("npu-smi", dict.fromkeys(("info", "info -m", "info -t topo"), text))
+        found = {finding.name: finding for finding in examine(gather(access, tmp_path))}
+        has_devices = sample.name[:2] in ("01", "04", "06", "07", "22")
+        assert (found["npu-smi"].level == "red") is not has_devices, sample.name
+        assert found["npu"].what.startswith("8 (NPU 0-7)")

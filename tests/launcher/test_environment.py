@@ -3,7 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from launcher.contract import RankEnv
-from launcher.environment import leftovers, scheduler_environment, worker_environment
+from launcher.environment import (
+    leftovers,
+    precedence_notes,
+    scheduler_environment,
+    worker_environment,
+)
 from launcher.rendezvous import Scheduler
 
 WHO = RankEnv(
@@ -82,3 +87,22 @@ def test_only_leftovers_that_are_there_are_removed() -> None:
         "MS_ROLE": None,
         "OMPI_A": None,
     }
+
+
+def test_what_the_shell_decides_is_said() -> None:
+    shell = {"OMP_NUM_THREADS": "5", "A": "1", "B": "2"}
+    assert precedence_notes(shell, {"A": "1", "B": "3", "C": "4"}) == [
+        "B=2 of the shell wins over 3 of the cluster file",
+        "kept as it was set: OMP_NUM_THREADS=5",
+    ]
+    assert precedence_notes({}, {"A": "1"}) == []
+
+
+def test_a_file_may_set_waits_and_threads_for_all() -> None:
+    variables = {"MS_NODE_TIMEOUT": "77", "OMP_NUM_THREADS": "3"}
+    worker = worker_environment(
+        WHO, inherited={}, rendezvous=CLUSTER, variables=variables, threads=2
+    )
+    scheduler = scheduler_environment(CLUSTER, WHO, inherited={}, variables=variables)
+    assert (worker["MS_NODE_TIMEOUT"], worker["OMP_NUM_THREADS"]) == ("77", "3")
+    assert scheduler["MS_NODE_TIMEOUT"] == "77"

@@ -50,9 +50,9 @@ def test_what_we_set_fits_what_was_set(
 
 def test_a_short_patience_of_the_user_is_kept_and_said() -> None:
     notes = settings(HCCL_EXEC_TIMEOUT="200", HCCL_CONNECT_TIMEOUT="400").notes
-    assert notes[0] == "HCCL_CONNECT_TIMEOUT=400 is kept as it was set"
-    assert "should be above HCCL_CONNECT_TIMEOUT" in notes[2]
-    assert "is not above --hang-timeout (300 s)" in notes[3]
+    assert notes[0] == "kept as it was set: HCCL_CONNECT_TIMEOUT=400, HCCL_EXEC_TIMEOUT=200"
+    assert "should be above HCCL_CONNECT_TIMEOUT" in notes[1]
+    assert "is not above --hang-timeout (300 s)" in notes[2]
     assert len(settings(HCCL_EXEC_TIMEOUT="0").notes) == 1
 
 

@@ -213,4 +213,7 @@ def test_what_the_shell_says_wins_over_the_file_and_is_shown() -> None:
     planned = make(TWO_NODES, environ, node_rank=1)
     seen = whole(planned, environ, 2)
     assert (seen["HCCL_SOCKET_IFNAME"], seen["HCCL_CONNECT_TIMEOUT"]) == ("=bond0", "300")
-    assert "HCCL_CONNECT_TIMEOUT=300 is kept as it was set" in planned.notes
+    assert planned.notes == (
+        "HCCL_SOCKET_IFNAME==bond0 of the shell wins over =eth1 of the cluster file",
+        "kept as it was set: HCCL_CONNECT_TIMEOUT=300, HCCL_SOCKET_IFNAME==bond0",
+    )
