@@ -5,6 +5,7 @@ CifarDistError                exit 1
  +-- DataError                exit 2: images, labels or an archive are missing or damaged
  +-- ModelError               exit 2: no such model, or it does not fit what was asked of it
  +-- CheckpointError          exit 2: a checkpoint is missing, damaged or of another run
+ +-- OutputError              exit 2: a file or folder cannot be written
  +-- NotComputableError       exit 1: a number has no value, such as an accuracy of no images
  +-- NotReadyError            exit 75: something is not there yet; the same command may work later
 
@@ -43,6 +44,12 @@ class ModelError(CifarDistError):
 
 class CheckpointError(CifarDistError):
     """A checkpoint is missing, damaged or of another run."""
+
+    exit_code = EXIT_USAGE
+
+
+class OutputError(CifarDistError):
+    """A file or folder that was asked for cannot be written."""
 
     exit_code = EXIT_USAGE
 

@@ -1,20 +1,39 @@
-"""``cifar_dist evaluate``: count every test image once with a saved network, on any rank count."""
+"""``cifar_dist evaluate``: all numbers of a saved network, the same on any number of ranks."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cifar_dist.checkpoint.store import CONFIG, find_checkpoint, load_checkpoint
-from cifar_dist.config import load_config
+from cifar_dist.commands.decide import (
+    Wish,
+    add_wish_arguments,
+    decide,
+    factor,
+    wish_of,
+)
+from cifar_dist.commands.saved import Saved, add_saved_arguments, enter_device, open_saved
+from cifar_dist.commands.write import write_json
+from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset
-from cifar_dist.observe.confusion_table import confusion_table
+from cifar_dist.errors import DataError
+from cifar_dist.metrics.calibration import MAX_IMAGES
+from cifar_dist.metrics.confusion import row_names
+from cifar_dist.metrics.report import report
 from cifar_dist.observe.console import ConsoleLines, Span, say
 from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.progress import ProgressFile
-from cifar_dist.observe.records import Observer
+from cifar_dist.observe.records import Observer, eval_record
+from cifar_dist.observe.report_table import report_table
 from launcher.contract import RankEnv, RunPaths
+
+if TYPE_CHECKING:
+    from cifar_dist.engine.full_evaluation import Counted
+    from cifar_dist.runtime.context import DistContext
 
 DESCRIPTION = """Evaluate a checkpoint with the recipe it was trained with. On several ranks:
 'python -m launcher --nproc N -- -m cifar_dist evaluate RUN_DIR'; the numbers are the same."""
@@ -24,44 +43,93 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "evaluate", help="evaluate a checkpoint", description=DESCRIPTION
     )
+    add_saved_arguments(parser)
     parser.add_argument(
-        "checkpoint", type=Path, help="a run directory (its newest checkpoint) or ckpt/step_*"
+        "--split", choices=["test", "validation", "train"], default="test", help="which images"
     )
-    parser.add_argument("--device-target", choices=["Ascend", "CPU", "auto"], default="auto")
+    parser.add_argument(
+        "--beta", type=factor, default=1.0, help="of F-beta: recall counts beta times as much"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there too")
+    add_wish_arguments(parser)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.set_defaults(run=run)
 
 
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What is evaluated, and what was asked about it."""
+
+    saved: Saved
+    images: Dataset
+    wish: Wish | None
+    args: argparse.Namespace
+
+    @property
+    def num_classes(self) -> int:
+        return self.saved.config.model.num_classes
+
+
 def run(args: argparse.Namespace) -> int:
     env = RankEnv.from_environ(os.environ)
-    path = find_checkpoint(args.checkpoint)
-    checkpoint = load_checkpoint(path)
-    config = load_config(path / CONFIG, args.overrides).config
-    test_set = open_dataset(config.data, "test")
-
-    from cifar_dist.engine.state import load_network
-    from cifar_dist.engine.task import build_eval_task
-    from cifar_dist.engine.trainer import Outlets, run_evaluation
-    from cifar_dist.runtime.context import check_precision, choose_target, enter
-
-    target = choose_target(
-        env.device_target if args.device_target == "auto" else args.device_target
-    )
-    check_precision(config.train, target)
-    context = enter(env, mode=config.train.mode, device_target=target)
-    task = build_eval_task(config, context, test_set)
-    load_network(task.network, checkpoint, origin=str(path))
-    observers: list[Observer] = []
-    if context.is_main:
-        observers.append(ConsoleLines(Span(checkpoint.epoch, checkpoint.step, 1)))
-        if env.run_dir is not None:
-            observers.append(MetricsFile(RunPaths(env.run_dir).metrics))
+    saved = open_saved(args.checkpoint, args.overrides)
+    images = open_dataset(saved.config.data, args.split)
+    if len(images) > MAX_IMAGES:
+        raise DataError(
+            f"{len(images):,} images are more than evaluate can count exactly: "
+            f"use at most {MAX_IMAGES:,} (data.max_{args.split}_images)"
+        )
+    job = _Job(saved, images, wish_of(args, images), args)
+    context = enter_device(env, saved.config, args.device_target)
     progress = ProgressFile(env.run_dir, context.rank)
-    outlets = Outlets(observers, progress, path)
-    record = run_evaluation(task, outlets, step=checkpoint.step, epoch=checkpoint.epoch)
-    progress.phase("done")
-    for observer in observers:
-        observer.close()
+    progress.phase("evaluate")
+    start = time.perf_counter()
+    counted = _count(job, context, progress)
     if context.is_main:
-        say(confusion_table(record.confusion_matrix, record.per_class))
+        _tell(job, counted, env.run_dir, eval_s=time.perf_counter() - start)
+    progress.phase("done")
     return 0
+
+
+def _count(job: _Job, context: DistContext, progress: ProgressFile) -> Counted:
+    from cifar_dist.engine.full_evaluation import ReportStep, Share, evaluate_fully
+    from cifar_dist.engine.inference import restored_network
+    from cifar_dist.runtime.collectives import collectives_of
+
+    saved = job.saved
+    network = restored_network(
+        saved.config, saved.checkpoint, origin=str(saved.path), weights=job.args.weights
+    )
+    return evaluate_fully(
+        ReportStep(network),
+        job.images,
+        Share(saved.config.eval.batch_size, context.rank, collectives_of(context)),
+        num_classes=job.num_classes,
+        score_class=job.wish.index if job.wish else None,
+        on_batch=progress.alive,
+    )
+
+
+def _tell(job: _Job, counted: Counted, run_dir: Path | None, *, eval_s: float) -> None:
+    """Print everything, and write it where it was asked for; rank 0 only."""
+    saved, args = job.saved, job.args
+    step, epoch = saved.checkpoint.step, saved.checkpoint.epoch
+    record = eval_record(counted.tally, job.images.classes, epoch=epoch, step=step, eval_s=eval_s)
+    record = replace(record, split=args.split, weights=args.weights)
+    observers: list[Observer] = [ConsoleLines(Span(epoch, step, 1))]
+    if run_dir is not None:
+        observers.append(MetricsFile(RunPaths(run_dir).metrics))
+    for observer in observers:
+        observer.record(record)
+        observer.close()
+    names = row_names(job.images.classes, job.num_classes)
+    found = report(counted.tally, counted.sums, names, beta=args.beta)
+    say(report_table(found))
+    place = args.json or (RunPaths(run_dir).report / "evaluation.json" if run_dir else None)
+    values = {"checkpoint": str(saved.path), "step": step, "epoch": epoch}
+    values |= {"split": args.split, "weights": args.weights, **found.to_json()}
+    if job.wish is not None:
+        folder = place.parent if place else Path()
+        values["decision"] = decide(job.wish, counted.scores, job.images.labels, folder)
+    if place is not None:
+        write_json(place, values)

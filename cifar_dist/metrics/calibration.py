@@ -14,10 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from cifar_dist.errors import NotComputableError
 
 UNIT = 2.0**40
-MAX_NLL = 128.0
+MAX_NLL = 64.0
 """Where the loss of one image is cut, so that no image can overflow the sum."""
 MAX_IMAGES = 60_000
-"""With MAX_NLL, what keeps a sum within 63 bits."""
+"""With MAX_NLL, what keeps a sum below 2^62: what ranks can add exactly."""
+SINGLE_SUMS = 4
+"""Sums that are not by bin; they come first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,16 @@ class ProbabilitySums:
     def __add__(self, other: ProbabilitySums) -> ProbabilitySums:
         names = [field.name for field in fields(self)]
         return ProbabilitySums(*(getattr(self, name) + getattr(other, name) for name in names))
+
+    def to_counts(self) -> NDArray[np.int64]:
+        """Return the sums as one array of whole numbers, for one all-reduce."""
+        return np.concatenate([np.ravel(getattr(self, field.name)) for field in fields(self)])
+
+    @classmethod
+    def from_counts(cls, counts: NDArray[np.int64]) -> ProbabilitySums:
+        """Undo :meth:`to_counts`."""
+        whole, by_bin = counts[:SINGLE_SUMS], counts[SINGLE_SUMS:].reshape(3, -1)
+        return cls(*(np.array(one) for one in whole), *by_bin)
 
 
 def accumulate_probabilities(

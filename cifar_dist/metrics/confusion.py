@@ -158,6 +158,11 @@ class ClassMetrics:
         return {**values, "notes": notes} if notes else values
 
 
+def row_names(classes: Sequence[str], num_classes: int) -> tuple[str, ...]:
+    """Return a name for each row: a network may have more outputs than the data has classes."""
+    return (*classes, *(f"class {number}" for number in range(len(classes), num_classes)))
+
+
 _BECAUSE = {
     "precision": "nothing was taken for this class",
     "recall": "there is no image of this class",

@@ -2,6 +2,10 @@
 
 An image is taken for the class where its score is at least the threshold. A lower threshold finds
 more of the class (recall) and takes more of the others for it (precision).
+
+A curve needs every score, so that ranks must gather what each has. The bits of a probability are a
+whole number below 2^62: each rank fills the places of its own images, and sums over ranks are
+exact (:func:`score_bits`).
 """
 
 from __future__ import annotations
@@ -36,6 +40,25 @@ class Threshold:
     value: float
     precision: float
     recall: float
+
+
+NO_SCORE = 1.5
+"""What stands for a score that is no number while scores are gathered; its bits fit too."""
+
+
+def score_bits(scores: ArrayLike) -> NDArray[np.int64]:
+    """Return probabilities float64[N] of 0 to 1 as whole numbers that ranks can gather by adding.
+
+    The number of a place where a rank has no image is 0.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    return np.where(np.isfinite(values), values, NO_SCORE).view(np.int64)
+
+
+def scores_of(bits: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Undo :func:`score_bits`; a score that was no number is NaN."""
+    values = bits.view(np.float64)
+    return np.where(values == NO_SCORE, np.nan, values)
 
 
 def precision_recall_curve(scores: ArrayLike, positive: ArrayLike) -> Curve:

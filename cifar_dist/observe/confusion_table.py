@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+MOST_COLUMNS = 20
+"""A wider matrix is unreadable on a screen."""
 
 
-def confusion_table(matrix: Sequence[Sequence[int]], per_class: Sequence[dict[str, Any]]) -> str:
-    """Return one line per class: its row of the matrix, precision, recall and F1.
+def confusion_table(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+    """Return one line per class: what its images were taken for, in the order of the classes.
 
     Args:
         matrix: C rows of C counts.
-        per_class: C objects with name, precision, recall and f1.
+        names: of the C classes.
     """
-    wide = max(len(str(count)) for row in matrix for count in row)
-    names = max(len(one["name"]) for one in per_class)
-    head = (
-        f"{'truth':<{names}}  {'predicted':<{len(matrix) * (wide + 1)}}  precision  recall     f1"
-    )
-    lines = [head]
-    for row, one in zip(matrix, per_class, strict=True):
-        cells = "".join(f" {count:>{wide}}" for count in row)
-        lines.append(
-            f"{one['name']:<{names}} {cells}   {one['precision']:>9.4f}  {one['recall']:.4f}  "
-            f"{one['f1']:.4f}"
-        )
+    if len(names) > MOST_COLUMNS:
+        return f"the confusion matrix of {len(names)} classes is too wide to print: see --json"
+    cell = max(len(str(count)) for row in matrix for count in row) + 1
+    first = max(len(name) for name in (*names, "truth"))
+    lines = [f"{'truth':<{first}}  predicted as the same classes in the same order"]
+    for row, name in zip(matrix, names, strict=True):
+        lines.append(f"{name:<{first}} {''.join(f' {count:>{cell}}' for count in row)}")
     return "\n".join(lines)

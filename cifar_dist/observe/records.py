@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from cifar_dist.metrics.confusion import accuracy, error_rate, per_class
+from cifar_dist.metrics.averages import averaged
+from cifar_dist.metrics.confusion import accuracy, error_rate, per_class, row_names
 from cifar_dist.metrics.tally import Tally
 
 
@@ -50,6 +51,7 @@ class EvalRecord:
     error_rate: float
     confusion_matrix: list[list[int]]
     per_class: list[dict[str, Any]] = field(default_factory=list)
+    macro_f1: float = 0.0
     eval_s: float = 0.0
     split: str = "test"
     weights: str = "last"
@@ -68,12 +70,13 @@ class CheckpointRecord:
 class EndRecord:
     """The end of a run that was not cut short; ``train_s`` leaves compilation out.
 
-    The accuracies are those of the last weights; ``ema_accuracy`` is that of their running average.
+    The accuracies are those of the last weights, None where none was taken (eval.in_mid_epoch);
+    ``ema_accuracy`` is that of their running average.
     """
 
     event: ClassVar[str] = "end"
-    accuracy: float
-    best_accuracy: float
+    accuracy: float | None
+    best_accuracy: float | None
     train_s: float
     compile_s: float
     ema_accuracy: float | None = None
@@ -107,15 +110,18 @@ def eval_record(
     Raises:
         NotComputableError: nothing was counted.
     """
+    matrix = tally.confusion
+    names = row_names(classes, len(matrix))
     return EvalRecord(
         epoch=epoch,
         step=step,
         count=tally.count,
         loss=tally.mean_loss(),
-        accuracy=accuracy(tally.confusion),
-        error_rate=error_rate(tally.confusion),
-        confusion_matrix=tally.confusion.tolist(),
-        per_class=[one.to_json() for one in per_class(tally.confusion, classes)],
+        accuracy=accuracy(matrix),
+        error_rate=error_rate(matrix),
+        confusion_matrix=matrix.tolist(),
+        per_class=[one.to_json() for one in per_class(matrix, names)],
+        macro_f1=averaged(matrix, "macro").f_beta.value,
         eval_s=eval_s,
     )
 

@@ -65,5 +65,6 @@ def _of_evaluation(record: EvalRecord) -> dict[str, float | None]:
     return {
         "loss/eval": record.loss,
         "accuracy/eval": record.accuracy,
+        "f1/macro": record.macro_f1,
         **{f"f1/{one['name']}": one["f1"] for one in record.per_class},
     }

@@ -19,6 +19,7 @@ from cifar_dist.metrics.calibration import (
     accumulate_probabilities,
     calibration,
 )
+from cifar_dist.runtime.limbs import COUNT_BITS
 
 seeds = st.integers(0, 10_000)
 
@@ -102,8 +103,16 @@ def test_certainty_of_the_right_and_of_the_wrong_class_have_their_limits() -> No
     assert (wrong.nll, wrong.brier, wrong.ece, wrong.top_k) == (MAX_NLL, 2, 1, 0)
 
 
-def test_the_largest_sum_fits_into_63_bits() -> None:
-    assert MAX_NLL * UNIT * MAX_IMAGES < 2**63
+def test_the_largest_sum_is_one_that_ranks_can_add() -> None:
+    assert MAX_NLL * UNIT * MAX_IMAGES < 2**COUNT_BITS
+
+
+def test_sums_travel_as_one_array_of_whole_numbers() -> None:
+    sums = accumulate_probabilities(*outputs(0))
+    counts = sums.to_counts()
+    assert counts.dtype == np.int64
+    back = ProbabilitySums.from_counts(counts + counts)
+    assert calibration(back) == calibration(sums + sums)
 
 
 def test_ties_go_to_the_lower_class() -> None:

@@ -12,6 +12,7 @@ EXIT_CODES = {
     errors.DataError: 2,
     errors.ModelError: 2,
     errors.CheckpointError: 2,
+    errors.OutputError: 2,
     errors.NotComputableError: 1,
     errors.NotReadyError: 75,
 }

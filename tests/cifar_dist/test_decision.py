@@ -9,9 +9,12 @@ from sklearn import metrics as oracle
 from cifar_dist.errors import NotComputableError
 from cifar_dist.metrics.decision import (
     precision_recall_curve,
+    score_bits,
+    scores_of,
     threshold_for_precision,
     threshold_for_recall,
 )
+from cifar_dist.runtime.limbs import COUNT_BITS
 
 cases = st.lists(
     st.tuples(st.integers(0, 12).map(lambda n: n / 12), st.booleans()), min_size=1, max_size=60
@@ -92,3 +95,12 @@ def test_a_class_without_images_and_scores_that_are_no_numbers_are_refused() -> 
         precision_recall_curve([0.1, 0.2], [False, False])
     with pytest.raises(NotComputableError, match="not finite"):
         precision_recall_curve([0.1, float("nan")], [True, False])
+
+
+def test_ranks_gather_scores_bit_for_bit_by_adding_whole_numbers() -> None:
+    scores = np.array([0.0, 5e-324, 1 / 3, 0.1 + 0.2, 1.0, np.nan])
+    bits = score_bits(scores)
+    assert 0 <= bits.min() <= bits.max() < 2**COUNT_BITS
+    parts = np.zeros((2, 6), dtype=np.int64)
+    parts[0, ::2], parts[1, 1::2] = bits[::2], bits[1::2]
+    np.testing.assert_array_equal(scores_of(parts.sum(axis=0)), scores)

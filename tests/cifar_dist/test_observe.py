@@ -58,6 +58,7 @@ def test_an_evaluation_says_what_its_counts_say() -> None:
     assert record.loss == pytest.approx(1.0)
     assert record.confusion_matrix == [[1, 1], [0, 1]]
     assert [one["name"] for one in record.per_class] == ["cat", "dog"]
+    assert record.macro_f1 == pytest.approx((2 / 3 + 2 / 3) / 2)
 
 
 def test_each_record_is_one_line_with_the_keys_of_the_contract(tmp_path: Path) -> None:
@@ -134,6 +135,7 @@ def test_tensorboard_reads_back_every_scalar(tmp_path: Path) -> None:
         "amp/loss_scale",
         "amp/skipped_steps",
         "f1/cat",
+        "f1/macro",
     }
     assert found.Scalars("loss/train")[0].step == 20
     assert found.Scalars("loss/train")[0].value == pytest.approx(1.25)
@@ -167,9 +169,20 @@ def test_durations_are_hours_minutes_seconds(seconds: float, text: str) -> None:
 
 def test_the_confusion_table_has_a_line_per_class() -> None:
     record = evaluation()
-    text = confusion_table(record.confusion_matrix, record.per_class)
+    text = confusion_table(record.confusion_matrix, ("cat", "dog"))
     assert [line.split()[0] for line in text.splitlines()] == ["truth", "cat", "dog"]
-    assert text.splitlines()[1].split()[1:3] == ["1", "1"]
+    assert text.splitlines()[1].split()[1:] == ["1", "1"]
+
+
+def test_a_matrix_too_wide_for_a_screen_is_not_printed() -> None:
+    assert "100 classes" in confusion_table([[0] * 100] * 100, [str(n) for n in range(100)])
+
+
+def test_a_network_with_more_outputs_than_classes_has_a_row_for_each() -> None:
+    tally = Tally.empty(3).plus([0, 1], [2, 1], [0.5, 1.5], [True] * 2)
+    record = eval_record(tally, ("cat", "dog"), epoch=1, step=20, eval_s=0.5)
+    assert [one["name"] for one in record.per_class] == ["cat", "dog", "class 2"]
+    assert record.per_class[2]["predicted"] == 1
 
 
 class Clock:
