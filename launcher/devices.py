@@ -106,6 +106,21 @@ def refuse_absent(
         )
 
 
+def refuse_ring(npus: Npus, device_ids: tuple[int, ...]) -> None:
+    """Raise UsageError where HCCL does not join these NPUs of a 910A server (HCCL, constraints)."""
+    if npus.product != "910A":
+        return
+    from launcher.rank_table.model import COUNTS_910A, RING_910A
+
+    count, halves = len(device_ids), {number // RING_910A for number in device_ids}
+    if count in COUNTS_910A and (count == 2 * RING_910A or len(halves) == 1):
+        return
+    raise UsageError(
+        f"NPU {format_ranges(device_ids)}: on a 910A server 1, 2, 4 or 8 NPUs work together, and 2 "
+        "or 4 only within 0-3 or within 4-7 (two rings); choose others with --devices"
+    )
+
+
 def refuse_held(npus: Npus, device_ids: tuple[int, ...]) -> None:
     """Raise NotReadyError where another process has one of these NPUs open."""
     if message := held_message(npus, device_ids):

@@ -15,6 +15,7 @@ from launcher.devices import (
     held_message,
     refuse_absent,
     refuse_held,
+    refuse_ring,
     visibility_note,
     visible_npus,
     worker_visible,
@@ -213,12 +214,14 @@ def _check_devices(job: _Job) -> tuple[str, ...]:
     """Refuse devices that are not here or not free; a dry run, perhaps of another node, tells it.
 
     Raises:
-        UsageError: a device of the cluster file or rank table is not visible here.
+        UsageError: a device is not visible here, or the product does not join these.
         NotReadyError: another process holds one.
     """
     if not job.is_on_npus:
         return ()
     npus, environ, wanted = job.host.npus, job.host.environ, job.device_ids
+    if job.rendezvous != NONE:
+        refuse_ring(npus, wanted)
     notes = [visibility_note(npus, environ)]
     if npus.problem:
         notes.append(f"{npus.problem}: it is not known whether the NPUs are free")

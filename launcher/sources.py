@@ -96,7 +96,7 @@ def read_table_layout(spec: LaunchSpec, path: Path) -> Layout:
     from launcher.rank_table.wait import wait_for_table
     from launcher.rank_table.write import to_json
 
-    if spec.device_target == "CPU" and spec.rendezvous in ("auto", "rank-table"):
+    if spec.device_target == "CPU":
         raise UsageError(
             "--rank-table is for NPUs (HCCL), but --device-target says CPU; leave one of them out"
         )

@@ -19,7 +19,7 @@ _MOST_NODES = 100_000
 _MOST_DEVICES = 1024
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OURS = re.compile(
-    r"(MS_(ROLE|SCHED_\w+|WORKER_NUM|SERVER_NUM|NODE_ID)|RANK_(TABLE_FILE|ID|SIZE)|DEVICE_ID"
+    r"(MS_(ROLE|SCHED_\w+|WORKER_NUM|WORKER_IP|SERVER_NUM|NODE_ID)|RANK_(TABLE_FILE|ID|SIZE)|DEVICE_ID"
     r"|MINDSPORE_HCCL_CONFIG_PATH|ASCEND_RT_VISIBLE_DEVICES|LAUNCHER_\w+)"
 )
 
@@ -41,6 +41,7 @@ def load_cluster(path: Path) -> Cluster:
     if not 1 <= len(nodes) <= _MOST_NODES:
         raise keys["nodes"].refuse(f"{len(nodes)} nodes: from 1 to {_MOST_NODES} are possible")
     _check_names(rows, nodes)
+    _check_pods(rows, nodes)
     return Cluster(
         device_target=target,
         nodes=nodes,
@@ -136,3 +137,15 @@ def _check_names(rows: Iterable[Value], nodes: tuple[Node, ...]) -> None:
             if text in seen:
                 raise row.refuse(f"{text!r} is another node's already: each name and address once")
             seen.add(text)
+
+
+def _check_pods(rows: Iterable[Value], nodes: tuple[Node, ...]) -> None:
+    """Refuse nodes of one super pod that stand apart: HCCL wants their ranks together."""
+    left: set[str] = set()
+    current = nodes[0].super_pod
+    for row, node in zip(rows, nodes, strict=True):
+        if node.super_pod != current:
+            left.add(current)
+            current = node.super_pod
+        if current in left:
+            raise row.refuse(f"nodes of super pod {current!r} stand above and below others")

@@ -9,6 +9,8 @@ SERVER_FORMS = ("1.0", "1.2")
 OLD_FORMS = ("lab", "cloud")
 FORMS = (*SERVER_FORMS, "2.0", *OLD_FORMS)
 PRODUCTS = ("910A", "A2", "A3", "A5")
+COUNTS_910A, RING_910A = (1, 2, 4, 8), 4
+"""How many devices of a 910A server may work together; devices 0-3 and 4-7 are two rings."""
 
 COMPLETED = "completed"
 INITIALIZING = "initializing"

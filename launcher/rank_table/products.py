@@ -10,14 +10,13 @@ from collections.abc import Callable
 from functools import partial
 
 from launcher.rank_table.draft import DeviceDraft, ServerDraft, TableDraft
+from launcher.rank_table.model import COUNTS_910A, RING_910A
 from launcher.rank_table.problem import Report
 
 PRODUCT_OF_FORM = {"1.2": "A3", "2.0": "A5", "lab": "910A", "cloud": "910A"}
 """Form 1.0 is read by 910A, A2 and A3 (in AI server mode) and tells nothing."""
 
 _HIGHEST_DEVICE = {"910A": 7, "A2": 15, "A3": 15, "A5": 64}
-_COUNTS_910A = (1, 2, 4, 8)
-_RING = 4
 
 _Say = Callable[..., None]
 
@@ -94,7 +93,7 @@ def _why_addresses(draft: TableDraft, product: str | None) -> str:
 def _check_910a(draft: TableDraft, say: _Say, unknown: Report | None) -> None:
     for server in draft.servers:
         count = len(server.devices)
-        if count not in _COUNTS_910A:
+        if count not in COUNTS_910A:
             message = f"{count} devices: a server of 910A takes part with 1, 2, 4 or 8"
             say("devices-per-server", f"{server.path}.device", message)
         elif count in (2, 4) and _halves(server) == {0, 1}:
@@ -111,7 +110,7 @@ def _check_910a(draft: TableDraft, say: _Say, unknown: Report | None) -> None:
 
 def _halves(server: ServerDraft) -> set[int]:
     ids = [device.device_id for device in server.devices if device.device_id is not None]
-    return {number // _RING for number in ids}
+    return {number // RING_910A for number in ids}
 
 
 def _first_above(server: ServerDraft, highest: int) -> DeviceDraft | None:

@@ -87,6 +87,12 @@ def test_no_share_is_made_of_cores_that_are_not_allowed() -> None:
     assert split_near((0, 1, 2, 3), [(8, 9), (0, 1)]) == ((2, 3), (0, 1))
 
 
+def test_bind_cores_begins_near_the_npu_where_that_is_known() -> None:
+    near = [(6, 7), (0, 1)]
+    assert share_cores("cores", HOST, 2, near).cores == ((2, 3, 6, 7), (0, 1, 4, 5))
+    assert share_cores("cores", HOST, 2, [(6, 7), ()]).cores == ((0, 1, 2, 3), (4, 5, 6, 7))
+
+
 def test_bind_numa_means_the_npus_node_where_it_is_known() -> None:
     shares = share_cores("numa", HOST, 2, [(4, 5, 6, 7), (4, 5, 6, 7)])
     assert shares.cores == ((4, 5), (6, 7))

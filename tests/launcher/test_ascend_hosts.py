@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import is_alive, wait_for
 from fake_host import FakeHost, host_910a, host_910b, host_a3
 
 from launcher.doctor.cli import examine
@@ -90,6 +91,9 @@ def test_addresses_of_a_910a_come_from_hccn_tool(samples: Path, tmp_path: Path, 
     crossing = host.launcher("rank-table", "make", "--devices", "2-5", cwd=work)
     assert crossing.returncode == 2
     assert "device-ring" in crossing.stderr
+    joined = host.launcher("--dry-run", "--devices", "2-5", "--", "t.py", cwd=work)
+    assert joined.returncode == 2
+    assert "NPU 2-5: on a 910A server 1, 2, 4 or 8" in joined.stderr
 
 
 def test_addresses_of_a_910b_come_from_its_file(samples: Path, tmp_path: Path, work: Path) -> None:
@@ -188,11 +192,14 @@ def test_unequal_tls_is_red(samples: Path, tmp_path: Path, work: Path) -> None:
     assert found["tls"] == ("red", "on for NPU 5, off for NPU 0-4,6,7")
 
 
-def test_a_tool_that_hangs_ends_nothing_but_its_answer(tmp_path: Path) -> None:
+def test_a_tool_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     host = FakeHost(tmp_path / "host").tool("npu-smi", {})
-    (host.root / "usr/local/bin/npu-smi").write_text("#!/bin/sh\nsleep 600\n")
-    answer = HostAccess(host.root, timeout_s=0.2).ask("npu-smi", "info")
-    assert answer.problem == "npu-smi info: no answer within 0.2 s"
+    script = f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/pid\nwait\n"
+    (host.root / "usr/local/bin/npu-smi").write_text(script)
+    answer = HostAccess(host.root, timeout_s=0.5).ask("npu-smi", "info")
+    assert answer.problem == "npu-smi info: no answer within 0.5 s"
+    pid = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not is_alive(pid), "the tool's own child is gone")
 
 
 def test_a_host_without_anything_is_fit_for_the_cpu(tmp_path: Path, work: Path) -> None:

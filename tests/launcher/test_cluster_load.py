@@ -101,6 +101,14 @@ def test_every_key_is_read(load) -> None:
         (HEAD + "environment: {RANK_ID: 1}\n" + PAIR, ":3", "the launcher itself sets this"),
         (HEAD + "environment: {A-B: 1}\n" + PAIR, ":3", "'A-B' is no name of an environment"),
         (HEAD + "environment: {A: [1]}\n" + PAIR, ":3", "a list stands where one value"),
+        (
+            HEAD
+            + "nodes:\n- {name: a, address: 10.0.0.1, super_pod: x}\n"
+            + "- {name: b, address: 10.0.0.2, super_pod: y}\n"
+            + "- {name: c, address: 10.0.0.3, super_pod: x}\n",
+            ":6",
+            "nodes of super pod 'x' stand above and below others",
+        ),
         (HEAD + "nodes:\n- {name: a, address: b}\n", ":4", "'b' is no IPv4 or IPv6 address"),
         (
             HEAD + "nodes:\n- {name: a, device_addresses: [10.0.0.1]}\n",

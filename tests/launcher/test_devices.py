@@ -9,6 +9,7 @@ from launcher.devices import (
     held_message,
     refuse_absent,
     refuse_held,
+    refuse_ring,
     visible_npus,
     worker_visible,
 )
@@ -134,3 +135,15 @@ def test_a_held_npu_is_temporary_and_an_absent_one_is_not() -> None:
         refuse_held(npus, (3, 5))
     with pytest.raises(UsageError, match=r"t\.json, node 1: NPU 8 is not visible on this node"):
         refuse_absent(Npus.counted(*EIGHT), {}, (7, 8), "t.json, node 1")
+
+
+@pytest.mark.parametrize("ids", [(3,), (0, 1), (4, 7), (0, 1, 2, 3), (4, 5, 6, 7), EIGHT])
+def test_npus_of_one_ring_of_a_910a_may_work_together(ids: tuple[int, ...]) -> None:
+    refuse_ring(Npus(EIGHT, products={0: "910A"}), ids)
+
+
+@pytest.mark.parametrize("ids", [(3, 4), (0, 1, 2), (2, 3, 4, 5), (0, 1, 2, 3, 4, 5)])
+def test_npus_that_hccl_does_not_join_are_refused(ids: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="two rings"):
+        refuse_ring(Npus(EIGHT, products={0: "910A"}), ids)
+    refuse_ring(Npus(EIGHT, products={0: "A2"}), ids)
