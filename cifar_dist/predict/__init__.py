@@ -1,0 +1,1 @@
+"""Pictures from anywhere in, classes and probabilities out; no MindSpore in here."""
