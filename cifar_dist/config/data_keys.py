@@ -43,15 +43,22 @@ class DataConfig(Section):
         description="Images per step over all ranks, divided evenly. Give this or batch_size; "
         f"with neither it is {DEFAULT_GLOBAL_BATCH_SIZE}.",
     )
+    loader: Literal["project", "mindspore"] = Field(
+        default="project",
+        description="What makes training batches. mindspore: a mindspore.dataset graph (Normalize, "
+        "RandomCrop, horizontal flip, HWC2CHW), slower, whose crops depend on the rank. "
+        "Evaluation is the project's with both.",
+    )
     random_crop_padding: int = Field(
         default=4,
         ge=0,
         le=16,
         description="Pixels around a training image before the 32x32 crop; 0: no crop.",
     )
-    crop_padding_mode: Literal["zeros", "reflect"] = Field(
+    crop_padding_mode: Literal["zeros", "mean", "reflect"] = Field(
         default="zeros",
-        description="What these pixels are: zeros, or the image mirrored at its border.",
+        description="What these pixels are: zeros (black), the mean colour of CIFAR-10, or the "
+        "image mirrored at its border.",
     )
     flip: Literal["none", "random", "alternating"] = Field(
         default="random",
@@ -121,6 +128,29 @@ class DataConfig(Section):
         if isinstance(given, dict) and all(given.get(key) is None for key in keys):
             return {**given, "global_batch_size": DEFAULT_GLOBAL_BATCH_SIZE}
         return given
+
+    @model_validator(mode="after")
+    def _loader_can(self) -> DataConfig:
+        if self.loader == "project":
+            return self
+        if self.random_crop_padding and self.crop_padding_mode != "mean":
+            raise ValueError(
+                f"'data.crop_padding_mode' ({self.crop_padding_mode}) is not what "
+                "data.loader=mindspore can do: it normalises before it crops, so that the border "
+                "is the mean colour: set data.crop_padding_mode=mean"
+            )
+        wanted = {
+            "flip": self.flip == "alternating",
+            "cutout_px": self.cutout_px > 0,
+            "mixup_alpha": self.mixup_alpha > 0,
+            "cutmix_alpha": self.cutmix_alpha > 0,
+        }
+        for key in (key for key, is_wanted in wanted.items() if is_wanted):
+            raise ValueError(
+                f"'data.{key}' ({getattr(self, key)}) is not what data.loader=mindspore can do: "
+                "leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_batch(self) -> DataConfig:

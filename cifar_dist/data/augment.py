@@ -20,6 +20,10 @@ STD_RGB = (0.2470, 0.2435, 0.2616)
 """Per pixel over the 50,000 training images, as fractions of 255. The smaller deviations (0.2023,
 0.1994, 0.2010) of the MindSpore zoos are means of per-image ones and are not used here."""
 
+MEAN_BYTES = tuple(round(255 * mean) for mean in MEAN_RGB)
+"""The mean colour, which is nearly 0 for the network: what cutout and a mean border are made of."""
+
+Border = Literal["zeros", "mean", "reflect"]
 Flip = Literal["none", "random", "alternating"]
 
 _WORD = 8
@@ -58,32 +62,37 @@ class Views:
 
 
 def pad_images(
-    images_nchw: NDArray[np.uint8], padding: int, *, reflect: bool = False
+    images_nchw: NDArray[np.uint8], padding: int, *, border: Border = "zeros"
 ) -> PaddedImages:
     """Copy images so that crops reach ``padding`` pixels beyond each side.
 
     Zeros right of a row are also those left of the next row, and zeros under a plane also those
-    above the next plane: 36 x 36 bytes a plane for 32 x 32 and a padding of 4. Mirrored pixels
-    cannot be shared: 40 x 40.
+    above the next plane: 36 x 36 bytes a plane for 32 x 32 and a padding of 4. Other borders cannot
+    be shared: 40 x 40.
 
     Args:
         images_nchw: uint8[N, C, H, W]; W is a multiple of 8.
         padding: pixels on every side, >= 0.
-        reflect: mirror the image at its border pixels instead of adding zeros; padding < H and W.
+        border: what is added: zeros, the mean colour (of three channels), or the image mirrored at
+            its border pixels (padding < H and W).
     """
     count, channels, height, width = images_nchw.shape
     if width % _WORD:
         raise ValueError(f"images are {width} pixels wide: flips need a multiple of {_WORD}")
-    border = 2 * padding if reflect else padding
-    row = width + border
-    plane = (height + border) * row
-    before = 0 if reflect else padding * row + padding
+    is_shared = border == "zeros"
+    added = padding if is_shared else 2 * padding
+    row = width + added
+    plane = (height + added) * row
+    before = padding * row + padding if is_shared else 0
     memory = np.zeros(before + count * channels * plane, dtype=np.uint8)
-    padded = memory[before:].reshape(count, channels, height + border, row)
-    if reflect:
+    padded = memory[before:].reshape(count, channels, height + added, row)
+    if is_shared:
+        padded[:, :, :height, :width] = images_nchw
+    elif border == "reflect":
         _fill_reflected(padded, images_nchw, padding)
     else:
-        padded[:, :, :height, :width] = images_nchw
+        padded[:] = np.array(MEAN_BYTES, dtype=np.uint8).reshape(3, 1, 1)
+        padded[:, :, padding : padding + height, padding : padding + width] = images_nchw
     rows: NDArray[np.void] = np.ndarray(
         (count, 2 * padding + 1, 2 * padding + 1, channels, height),
         dtype=f"V{width}",

@@ -7,13 +7,13 @@ what else is in a batch (DESIGN, invariant 3).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_dist.config.schema import DataConfig
-from cifar_dist.data.augment import Flip, draw_views, gather, pad_images
+from cifar_dist.data.augment import Border, Flip, draw_views, gather, pad_images
 from cifar_dist.data.boxes import cutout, draw_boxes
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.draws import draws
@@ -25,7 +25,7 @@ class Augmentation:
     """What is done to training images: the keys of the recipe's section ``data``."""
 
     random_crop_padding: int = 4
-    crop_padding_mode: Literal["zeros", "reflect"] = "zeros"
+    crop_padding_mode: Border = "zeros"
     flip: Flip = "random"
     cutout_px: int = 0
     mixup_alpha: float = 0.0
@@ -71,7 +71,7 @@ class AugmentedImages:
         self._images = pad_images(
             dataset.images_nchw,
             augmentation.random_crop_padding,
-            reflect=augmentation.crop_padding_mode == "reflect",
+            border=augmentation.crop_padding_mode,
         )
 
     def see(self, indices: NDArray[np.int64], *, epoch: int) -> Seen:

@@ -6,6 +6,7 @@ the middle of an epoch and gets the batches it would have had.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -42,12 +43,13 @@ class BatchPlan:
 class TrainBatch(NamedTuple):
     """One rank's part of one step.
 
-    ``images_nchw`` is uint8[B, 3, 32, 32], ``labels`` int32[B], ``indices`` int64[B] the images'
+    ``images_nchw`` is uint8[B, 3, 32, 32] (float32 and normalised where they come out of a
+    mindspore.dataset graph), ``labels`` int32[B], ``indices`` int64[B] the images'
     positions in the data set; ``step`` is 0-based within the 0-based ``epoch``. Mixed images have
     ``partner_labels`` int32[B] and ``share`` float32[B], see :mod:`cifar_dist.data.augmented`.
     """
 
-    images_nchw: NDArray[np.uint8]
+    images_nchw: NDArray[np.uint8] | NDArray[np.float32]
     labels: NDArray[np.int32]
     indices: NDArray[np.int64]
     epoch: int
@@ -79,8 +81,8 @@ def plan_batches(config: Config, *, rank: int, world_size: int) -> BatchPlan:
     )
 
 
-class TrainBatches:
-    """The training set of one rank, padded once, and its batches from any step on.
+class Batches(ABC):
+    """The training batches of one rank, from any step on.
 
     Args:
         dataset: the whole training set; every rank has all of it and reads its own part.
@@ -99,13 +101,10 @@ class TrainBatches:
                 "training images: lower data.global_batch_size or data.batch_size"
             )
         self._labels = dataset.labels
-        self._images = AugmentedImages(dataset, plan.augmentation, seed=plan.seed)
 
+    @abstractmethod
     def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
         """Yield the batches of one epoch, from a 0-based step of it on."""
-        permutation = epoch_permutation(self.plan.seed, epoch, len(self._labels))
-        for step in range(first_step, self.steps_per_epoch):
-            yield self._batch(permutation, epoch, step)
 
     def epochs(self, epochs: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
         """Yield the batches of a whole run, from a 0-based step counted over all epochs on."""
@@ -113,25 +112,36 @@ class TrainBatches:
         for epoch in range(first_epoch, epochs):
             yield from self.epoch(epoch, first_step=step if epoch == first_epoch else 0)
 
-    def _batch(self, permutation: NDArray[np.int64], epoch: int, step: int) -> TrainBatch:
+    def indices(self, epoch: int, first_step: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Yield each step of an epoch from ``first_step`` on, and its images: int64[B]."""
         plan = self.plan
-        indices = train_indices(
-            permutation,
-            step,
-            batch_size=plan.batch_size,
-            rank=plan.rank,
-            world_size=plan.world_size,
-        )
-        seen = self._images.see(indices, epoch=epoch)
-        return TrainBatch(
-            seen.images_nchw,
-            self._labels[indices],
-            indices,
-            epoch,
-            step,
-            seen.partner_labels,
-            seen.share,
-        )
+        permutation = epoch_permutation(plan.seed, epoch, len(self._labels))
+        for step in range(first_step, self.steps_per_epoch):
+            yield (
+                step,
+                train_indices(
+                    permutation,
+                    step,
+                    batch_size=plan.batch_size,
+                    rank=plan.rank,
+                    world_size=plan.world_size,
+                ),
+            )
+
+
+class TrainBatches(Batches):
+    """The training set, padded once, and its augmented batches; as :class:`Batches`."""
+
+    def __init__(self, dataset: Dataset, plan: BatchPlan) -> None:
+        super().__init__(dataset, plan)
+        self._images = AugmentedImages(dataset, plan.augmentation, seed=plan.seed)
+
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
+        for step, indices in self.indices(epoch, first_step):
+            seen = self._images.see(indices, epoch=epoch)
+            labels = self._labels[indices]
+            mixing = (seen.partner_labels, seen.share)
+            yield TrainBatch(seen.images_nchw, labels, indices, epoch, step, *mixing)
 
 
 def eval_batches(

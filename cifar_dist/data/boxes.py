@@ -10,12 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_dist.data.augment import MEAN_RGB
+from cifar_dist.data.augment import MEAN_BYTES
 from cifar_dist.data.draws import below, draws
 
 _WORD = 8
-MEAN_BYTES = tuple(round(255 * mean) for mean in MEAN_RGB)
-"""What cutout leaves: the mean colour, which is 0 for the network."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,8 +42,8 @@ class Normalise(nn.Cell):
 def step_inputs(batch: TrainBatch) -> tuple[Tensor, ...]:
     """Return what a training step takes of a batch.
 
-    Images uint8[B, 3, 32, 32] and labels int32[B]; where images are mixed also the labels of their
-    partners int32[B] and the share of their own ones float32[B].
+    Images uint8[B, 3, 32, 32], or float32 and normalised (data.loader), and labels int32[B]; where
+    images are mixed also their partners' labels int32[B] and the share of their own float32[B].
     """
     arrays = (batch.images_nchw, batch.labels, batch.partner_labels, batch.share)
     return tuple(Tensor(array) for array in arrays if array is not None)
@@ -73,7 +73,7 @@ class TrainStep(nn.Cell):
         self.is_dynamic = asked == "dynamic"
         self.checks_overflow = train.amp != "O0" or asked != 1
         self.network = network
-        self.normalise = Normalise()
+        self.normalise = Normalise() if config.data.loader == "project" else nn.Identity()
         self.mixes = config.data.mixup_alpha > 0 or config.data.cutmix_alpha > 0
         reduction = "none" if self.mixes else "mean"
         self.loss = nn.CrossEntropyLoss(reduction=reduction, label_smoothing=train.label_smoothing)

@@ -10,16 +10,28 @@ from mindspore import nn
 from numpy.typing import NDArray
 
 from cifar_dist.config.schema import Config
-from cifar_dist.data.batches import EvalBatch, TrainBatches, eval_batches, plan_batches
+from cifar_dist.data.batches import (
+    Batches,
+    EvalBatch,
+    TrainBatches,
+    eval_batches,
+    plan_batches,
+)
 from cifar_dist.data.cifar_files import Split
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import split_for_training
+from cifar_dist.engine.graph_batches import GraphBatches
 from cifar_dist.engine.precision import apply_precision
 from cifar_dist.engine.step import EvalStep, TrainStep
 from cifar_dist.models import create_model
 from cifar_dist.runtime.collectives import Collectives, collectives_of
 from cifar_dist.runtime.context import DistContext
 from cifar_dist.schedule import batch_factor, learning_rates
+
+LOADERS: dict[str, type[TrainBatches] | type[GraphBatches]] = {
+    "project": TrainBatches,
+    "mindspore": GraphBatches,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +60,7 @@ class TrainTask:
     """A training step, its batches and rates, and the evaluation of the same network."""
 
     step: TrainStep
-    batches: TrainBatches
+    batches: Batches
     rates: NDArray[np.float32]
     evaluation: EvalTask
 
@@ -101,7 +113,7 @@ def build_train_task(
         ConfigError: the batches do not fit the data or the group.
     """
     plan = plan_batches(config, rank=context.rank, world_size=context.world_size)
-    batches = TrainBatches(train_set, plan)
+    batches = LOADERS[config.data.loader](train_set, plan)
     rates = learning_rates(
         config.optimizer,
         config.schedule,

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cifar_dist.data.augment import (
+    MEAN_BYTES,
     MEAN_RGB,
     STD_RGB,
+    Border,
     Views,
     draw_views,
     gather,
@@ -26,7 +28,7 @@ def random_images(count: int, *, height: int = 32, width: int = 32) -> np.ndarra
 
 
 def slow_gather(
-    images: np.ndarray, indices: np.ndarray, views: Views, padding: int, mode: str = "constant"
+    images: np.ndarray, indices: np.ndarray, views: Views, padding: int, border: str = "zeros"
 ) -> np.ndarray:
     """One image after the other, by slices of an image that is padded on all sides."""
     height, width = images.shape[2:]
@@ -34,7 +36,14 @@ def slow_gather(
     for image, top, left, flipped in zip(
         images[indices], views.top, views.left, views.flipped, strict=True
     ):
-        around = np.pad(image, ((0, 0), (padding, padding), (padding, padding)), mode=mode)
+        room = ((0, 0), (padding, padding), (padding, padding))
+        if border == "reflect":
+            around = np.pad(image, room, mode="reflect")
+        else:
+            around = np.pad(image, room)
+            outside = np.pad(np.zeros(image.shape, bool), room, constant_values=True)
+            colour = MEAN_BYTES if border == "mean" else (0, 0, 0)
+            around = np.where(outside, np.reshape(np.uint8(colour), (3, 1, 1)), around)
         crop = around[:, top : top + height, left : left + width]
         batch.append(crop[:, :, ::-1] if flipped else crop)
     return np.stack(batch)
@@ -47,10 +56,10 @@ def slow_gather(
     padding=st.integers(0, 6),
     height=st.sampled_from([8, 32]),
     width=st.sampled_from([8, 16, 32]),
-    mode=st.sampled_from(["constant", "reflect"]),
+    border=st.sampled_from(["zeros", "mean", "reflect"]),
 )
 def test_a_batch_equals_crops_made_one_by_one(
-    data: st.DataObject, count: int, padding: int, height: int, width: int, mode: str
+    data: st.DataObject, count: int, padding: int, height: int, width: int, border: Border
 ) -> None:
     images = random_images(count, height=height, width=width)
     size = data.draw(st.integers(1, 12))
@@ -60,21 +69,21 @@ def test_a_batch_equals_crops_made_one_by_one(
 
     indices = numbers(count - 1)
     views = Views(numbers(2 * padding), numbers(2 * padding), numbers(1).astype(bool))
-    padded = pad_images(images, padding, reflect=mode == "reflect")
+    padded = pad_images(images, padding, border=border)
     batch = gather(padded, indices, views)
     assert batch.dtype == np.uint8
     assert batch.flags.c_contiguous
-    np.testing.assert_array_equal(batch, slow_gather(images, indices, views, padding, mode))
+    np.testing.assert_array_equal(batch, slow_gather(images, indices, views, padding, border))
 
 
-@pytest.mark.parametrize("mode", ["constant", "reflect"])
-def test_every_corner_of_the_first_and_the_last_image_is_right(mode: str) -> None:
+@pytest.mark.parametrize("border", ["zeros", "mean", "reflect"])
+def test_every_corner_of_the_first_and_the_last_image_is_right(border: Border) -> None:
     images, padding = random_images(2), 4
     each = [range(2), range(9), range(9), range(2)]
     which, top, left, flipped = (axis.ravel() for axis in np.meshgrid(*each))
     views = Views(top, left, flipped.astype(bool))
-    batch = gather(pad_images(images, padding, reflect=mode == "reflect"), which, views)
-    np.testing.assert_array_equal(batch, slow_gather(images, which, views, padding, mode))
+    batch = gather(pad_images(images, padding, border=border), which, views)
+    np.testing.assert_array_equal(batch, slow_gather(images, which, views, padding, border))
 
 
 def test_a_batch_is_no_view_of_the_data_set() -> None:

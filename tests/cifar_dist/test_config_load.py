@@ -178,6 +178,15 @@ def test_a_warm_up_longer_than_the_run_is_refused(tmp_path: Path) -> None:
         (["schedule.initial_lr=1"], "'schedule.initial_lr' (1) is above 'optimizer.lr' (0.01)"),
         (["optimizer.name=adamw", "optimizer.nesterov=true"], "belongs to optimizer.name=momentum"),
         (["optimizer.clip_norm=0"], "'optimizer.clip_norm' must be above 0"),
+        (["data.loader=mindspore"], "'data.crop_padding_mode' (zeros) is not what data.loader="),
+        (
+            ["data.loader=mindspore", "data.random_crop_padding=0", "data.flip=alternating"],
+            "'data.flip' (alternating) is not what data.loader=mindspore can do",
+        ),
+        (
+            ["data.loader=mindspore", "data.random_crop_padding=0", "data.cutmix_alpha=1"],
+            "'data.cutmix_alpha' (1.0) is not what",
+        ),
         (["train.ema_decay=1"], "'train.ema_decay' must be below 1"),
     ],
 )
