@@ -18,6 +18,7 @@ from launcher.hccl import PORTS
 from launcher.host.access import HostAccess
 from launcher.host.hccn import parse_link, parse_tls
 from launcher.host.node import Host
+from launcher.host.npu_queries import parse_list
 from launcher.ports import PortReservation
 from launcher.rank_table.hccn import parse_hccn_conf, parse_ip_output
 
@@ -62,6 +63,7 @@ class Facts:
     """This host, this Python and this environment, as far as they can be told.
 
     Args:
+        cards: the NPU IDs that ``npu-smi info -l`` lists; none where it does not answer.
         packages: version of each of :data:`PACKAGES`; None = not installed.
         cann: version of CANN, None = not found; driver and firmware likewise.
         limits: soft limits by name; -1 = unlimited.
@@ -77,6 +79,7 @@ class Facts:
     packages: Mapping[str, str | None]
     host: Host
     has_npu_smi: bool = False
+    cards: tuple[int, ...] = ()
     network: Network = field(default_factory=Network)
     cann: str | None = None
     driver: str | None = None
@@ -106,6 +109,7 @@ def gather(access: HostAccess, run_folder: Path) -> Facts:
         packages={name: _version_of(name) for name in PACKAGES},
         host=host,
         has_npu_smi=access.find("npu-smi") is not None,
+        cards=_cards(access, host),
         network=_network(access, host.npus.present),
         cann=_cann(access),
         driver=_version_in(access, "/usr/local/Ascend/driver/version.info"),
@@ -131,6 +135,13 @@ def _version_of(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _cards(access: HostAccess, host: Host) -> tuple[int, ...]:
+    if not host.npus.present:
+        return ()
+    listed = parse_list(access.ask("npu-smi", "info", "-l").text)
+    return tuple(sorted(card.npu_id for card in listed.cards))
 
 
 def _network(access: HostAccess, device_ids: tuple[int, ...]) -> Network:

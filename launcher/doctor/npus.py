@@ -77,6 +77,8 @@ def check_npu_smi(facts: Facts) -> Finding:
     damages = [npus.problem, *npus.info.findings]
     if differing:
         damages.append(f"device {format_ranges(differing)}: in only one of /dev and npu-smi")
+    if dropped := set(facts.cards) - {npu.npu_id for npu in npus.info.npus}:
+        damages.append(f"card {format_ranges(dropped)} is listed by -l, but has no row")
     what = "; ".join(filter(None, damages))
     if what:
         remedy = "run npu-smi info and look; a device that comes and goes needs its host's admin"

@@ -17,6 +17,10 @@ from pathlib import Path
 TOOL = """#!/bin/sh
 cat "{answers}/{tool} $*" 2>/dev/null || {{ echo "Invalid card id."; exit 255; }}
 """
+CARDS = "\tTotal Count                    : 8\n\n" + "".join(
+    f"\tNPU ID                         : {number}\n\tChip Count                     : 1\n\n"
+    for number in range(8)
+)
 TOOLS = {"npu-smi": "usr/local/bin", "hccn_tool": "usr/local/Ascend/driver/tools"}
 
 
@@ -86,6 +90,7 @@ def host_910a(root: Path, samples: Path) -> FakeHost:
             "npu-smi",
             {
                 "info": _with_eight_rows(info),
+                "info -l": CARDS,
                 "info -m": _text(samples, "npusmi/14"),
                 "info -t topo": _text(samples, "npusmi/13"),
             },

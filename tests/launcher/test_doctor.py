@@ -113,6 +113,7 @@ def test_all_is_green_where_all_is_well() -> None:
             "yellow",
             "device 1: in only one of /dev and",
         ),
+        (replace(ASCEND, cards=(0, 1, 2)), "npu-smi", "yellow", "card 2 is listed by -l, but"),
         (with_npus(info=ill("OK", "Warning")), "health", "yellow", "Warning on NPU 1"),
         (with_npus(info=ill("Alarm", "Warning")), "health", "red", "Alarm on NPU 0; Warning on"),
         (with_npus(info=NpuInfo()), "health", "yellow", "not known"),
