@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import selectors
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from launcher.plan import SCHEDULER, ProcessPlan
 from launcher.process import Child, start
@@ -12,8 +12,7 @@ from launcher.protection import Protection, reap_orphans
 from launcher.signals import Signals
 
 
-@dataclass(frozen=True)
-class Happenings:
+class Happenings(NamedTuple):
     """What one wait brought: children in the order of their ends, signals as they came."""
 
     ended: tuple[Child, ...]

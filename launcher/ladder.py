@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from launcher.group import Group
+from launcher.outcome import Reason
 from launcher.process import Child
 from launcher.protection import Protection
 from launcher.words import processes_in_words, ranks_in_words
@@ -15,6 +17,16 @@ AFTER_KILL_S = 5.0
 """How long a killed process may take to go: in an uninterruptible wait it cannot."""
 SCHEDULER_GRACE_S = 0.25
 SETTLE_S = 0.25
+
+
+class Stop(NamedTuple):
+    """Why an attempt is being ended; ``suspects`` and ``notes`` are those of a hang."""
+
+    reason: Reason
+    detail: str
+    signal: int | None = None
+    suspects: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Ladder:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from launcher import watch
 from launcher.contract import RunPaths
+from launcher.ladder import Stop
 from launcher.outcome import Reason
 from launcher.plan import SCHEDULER, Policy
 from launcher.process import Child
@@ -15,16 +15,6 @@ from launcher.samples import Sampler
 from launcher.words import ranks_in_words
 
 SKEW_WARNING_S = 10.0
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """Why the group must be ended, whom to blame (first the odd one out), one line per rank."""
-
-    reason: Reason
-    detail: str
-    suspects: tuple[int, ...]
-    notes: tuple[str, ...]
 
 
 class Lookout:
@@ -63,8 +53,8 @@ class Lookout:
             due += [self._last_good_end_s + wait_s for wait_s in waits]
         return min((one for one in due if one is not None), default=None)
 
-    def look(self, running: Mapping[int, Child]) -> Alarm | None:
-        """Look if it is time to; an alarm comes with the stacks of all running ranks taken."""
+    def look(self, running: Mapping[int, Child]) -> Stop | None:
+        """Look if it is time to; before a stop the stacks of all running ranks are taken."""
         now_s = time.monotonic()
         due_s = self._sampler.due_s(now_s)
         if running and due_s is not None and now_s >= due_s:
@@ -80,7 +70,7 @@ class Lookout:
             known = [one.first.step for one in self._sampler.vitals.values() if one.first]
             self.first_step = min(known, default=None)
 
-    def _hang(self, hung: tuple[int, ...], pids: Mapping[int, int]) -> Alarm:
+    def _hang(self, hung: tuple[int, ...], pids: Mapping[int, int]) -> Stop:
         worst = max(hung, key=lambda rank: self._sampler.vitals[rank].idle_s)
         vitals = self._sampler.vitals[worst]
         limit_s = watch.limit_s(vitals, self._policy)
@@ -92,9 +82,9 @@ class Lookout:
         suspects, notes = self._take_stacks(pids)
         first = suspects[0] if suspects else worst
         detail = f"rank {first} hangs ({watch.describe(self._sampler.vitals[first])})"
-        return Alarm(Reason.HANG, detail, suspects, notes)
+        return Stop(Reason.HANG, detail, suspects=suspects, notes=notes)
 
-    def _skew(self, running: Mapping[int, Child], now_s: float) -> Alarm | None:
+    def _skew(self, running: Mapping[int, Child], now_s: float) -> Stop | None:
         if self._last_good_end_s is None:
             return None
         over_s = now_s - self._last_good_end_s
@@ -107,7 +97,7 @@ class Lookout:
             suspects, notes = self._take_stacks(pids)
             suspects = suspects or tuple(sorted(running))
             detail = f"{who} still ran {limit_s:g} s after others had ended well"
-            return Alarm(Reason.EXIT_SKEW, detail, suspects, notes)
+            return Stop(Reason.EXIT_SKEW, detail, suspects=suspects, notes=notes)
         if not self._warned and over_s >= SKEW_WARNING_S:
             self._warned = True
             then = f"; they are ended after {limit_s:g} s" if limit_s > 0 else ""

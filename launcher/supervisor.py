@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from launcher.cgroup import memory_kills
 from launcher.collect import prepare_folders, rank_outcome, tidy_folders
 from launcher.contract import RunPaths
 from launcher.events import Console, EventLog
 from launcher.group import Group
-from launcher.ladder import Ladder
-from launcher.lookout import Alarm, Lookout
+from launcher.ladder import Ladder, Stop
+from launcher.lookout import Lookout
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import SCHEDULER, Plan, Policy, ProcessPlan
 from launcher.process import Child
@@ -28,8 +27,7 @@ from launcher.signals import PASSED_ON, STOPPING, Signals
 from launcher.words import status_in_words
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """What lasts over all attempts of a run."""
 
     paths: RunPaths
@@ -37,17 +35,6 @@ class Site:
     console: Console
     signals: Signals
     protection: Protection
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Why the attempt is being ended."""
-
-    reason: Reason
-    detail: str
-    signal: int | None = None
-    suspects: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 class Supervisor:
@@ -122,8 +109,8 @@ class Supervisor:
             self._on_signal(number)
         if self._stop is not None:
             self._ladder.act()
-        elif (alarm := self._lookout.look(self._group.workers())) is not None:
-            self._begin_stop(_stop_for(alarm))
+        elif (stop := self._lookout.look(self._group.workers())) is not None:
+            self._begin_stop(stop)
 
     def _on_end(self, child: Child) -> None:
         code = child.returncode or 0
@@ -207,7 +194,3 @@ def _of_rank(rank: int) -> dict[str, Any]:
 def _start_failure(process: ProcessPlan, error: OSError) -> str:
     reason = error.strerror or str(error)
     return f"{process.title} could not be started: {reason}: {error.filename or process.command[0]}"
-
-
-def _stop_for(alarm: Alarm) -> Stop:
-    return Stop(alarm.reason, alarm.detail, suspects=alarm.suspects, notes=alarm.notes)

@@ -11,7 +11,9 @@ from mindspore.communication import init
 
 mindspore.set_device("CPU")
 if os.environ.get("MS_ROLE") != "MS_SCHED" and os.environ.get("RANK_ID") == "1":
-    Path(os.environ["BENCH_DIR"], "fault").write_text(str(time.monotonic_ns()))
+    moment = Path(os.environ["BENCH_DIR"], "fault.tmp")
+    moment.write_text(str(time.monotonic_ns()))
+    moment.rename(moment.with_suffix(""))
     raise RuntimeError("the root cause")
 init()
 time.sleep(600)

@@ -66,7 +66,7 @@ class Trial:
 
     def moments(self, prefix: str) -> dict[str, int]:
         """Return what workers have left in the folder, {file name: nanoseconds}."""
-        found = [path for path in self.folder.glob(f"{prefix}*") if path.suffix != ".tmp"]
+        found = [path for path in self.folder.glob(f"{prefix}*") if path.suffix == ""]
         return {path.name: int(path.read_text()) for path in found}
 
     def fault_ns(self) -> int:

@@ -193,9 +193,10 @@ class Launch:
             if event["event"] == "spawn" and event.get("rank") == rank
         )
 
-    def wait_until_ready(self) -> None:
-        """Wait until every worker has printed 'ready'."""
-        wait_for(lambda: ready_ranks(self.paths, self.plan), "all workers print 'ready'")
+    def wait_until_ready(self, limit_s: float = LONG_S) -> None:
+        """Wait until every worker has printed 'ready' and its start is in the events."""
+        wait_for(lambda: ready_ranks(self.paths, self.plan), "all workers print 'ready'", limit_s)
+        wait_for(lambda: any(one["event"] == "ready" for one in self.events), "the ready event")
 
     def guardians(self) -> list[int]:
         """Return the launcher's guardians, known by this job's tag in their command line."""

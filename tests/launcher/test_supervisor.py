@@ -15,7 +15,6 @@ from conftest import (
     PlanMaker,
     is_alive,
     read_events,
-    ready_ranks,
     tagged_processes,
     wait_for,
     worker_command,
@@ -340,7 +339,7 @@ def test_a_signal_while_workers_are_still_being_started_stops_the_rest(
 
 def test_256_workers_are_started_and_ended(launch: Callable[..., Launch]) -> None:
     job = launch(*[("/bin/sh", "-c", "echo ready; exec sleep 600")] * 256)
-    wait_for(lambda: ready_ranks(job.paths, job.plan), "all are ready", limit_s=60)
+    job.wait_until_ready(limit_s=60)
     pids = [job.pid_of(rank) for rank in (0, 255)]
     job.process.send_signal(signal.SIGTERM)
     (outcome,) = job.outcomes()
