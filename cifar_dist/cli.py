@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cifar_dist.commands import config, evaluate, predict, train
+from cifar_dist.commands import config, evaluate, export, models, predict, train
 from cifar_dist.errors import CifarDistError
 from cifar_dist.observe.console import say
 from launcher.contract import (
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         run_scheduler()
         return 0
-    args = _parser().parse_args(argv)
+    args = _parse(argv)
     try:
         code: int = args.run(args)
         return code
@@ -45,12 +45,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
 
 
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line; overrides may stand before, between and after options.
+
+    argparse gives the first words to a command's positional arguments, and before Python 3.12 takes
+    those behind a later option for unknown.
+    """
+    parser = _parser()
+    args, later = parser.parse_known_args(argv)
+    if not hasattr(args, "overrides") or any(word.startswith("-") for word in later):
+        if later:
+            parser.error(f"unrecognized arguments: {' '.join(later)}")
+    else:
+        args.overrides = [*args.overrides, *later]
+    return args
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m cifar_dist", description=DESCRIPTION, allow_abbrev=False
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (train, evaluate, predict, config):
+    for command in (train, evaluate, predict, export, models, config):
         command.add_parser(subparsers)
     return parser
 

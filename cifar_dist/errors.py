@@ -6,6 +6,7 @@ CifarDistError                exit 1
  +-- ModelError               exit 2: no such model, or it does not fit what was asked of it
  +-- CheckpointError          exit 2: a checkpoint is missing, damaged or of another run
  +-- OutputError              exit 2: a file or folder cannot be written
+ +-- ExportError              exit 1: a network has no place in a file format
  +-- NotComputableError       exit 1: a number has no value, such as an accuracy of no images
  +-- NotReadyError            exit 75: something is not there yet; the same command may work later
 
@@ -52,6 +53,10 @@ class OutputError(CifarDistError):
     """A file or folder that was asked for cannot be written."""
 
     exit_code = EXIT_USAGE
+
+
+class ExportError(CifarDistError):
+    """A network cannot be written in a file format, or the file answers otherwise than it does."""
 
 
 class NotComputableError(CifarDistError):

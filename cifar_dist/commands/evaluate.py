@@ -38,15 +38,19 @@ if TYPE_CHECKING:
 DESCRIPTION = """Evaluate a checkpoint with the recipe it was trained with. On several ranks:
 'python -m launcher --nproc N -- -m cifar_dist evaluate RUN_DIR'; the numbers are the same."""
 
+_LIMITS = {
+    "test": "data.max_test_images",
+    "validation": "data.validation_images",
+    "train": "data.max_train_images",
+}
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "evaluate", help="evaluate a checkpoint", description=DESCRIPTION
     )
     add_saved_arguments(parser)
-    parser.add_argument(
-        "--split", choices=["test", "validation", "train"], default="test", help="which images"
-    )
+    parser.add_argument("--split", choices=list(_LIMITS), default="test", help="which images")
     parser.add_argument(
         "--beta", type=factor, default=1.0, help="of F-beta: recall counts beta times as much"
     )
@@ -77,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if len(images) > MAX_IMAGES:
         raise DataError(
             f"{len(images):,} images are more than evaluate can count exactly: "
-            f"use at most {MAX_IMAGES:,} (data.max_{args.split}_images)"
+            f"use at most {MAX_IMAGES:,} ({_LIMITS[args.split]})"
         )
     job = _Job(saved, images, wish_of(args, images), args)
     context = enter_device(env, saved.config, args.device_target)

@@ -55,6 +55,20 @@ def test_a_user_error_is_one_message_and_exit_code_2(
     assert "Traceback" not in text
 
 
+def test_overrides_may_stand_around_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "c.yaml")
+    words = ["data.source=cifar10", "--config", "quickstart", "--output", output, "train.epochs=9"]
+    assert main(["config", *words]) == 0
+    config = load_config(tmp_path / "c.yaml").config
+    assert (config.data.source, config.train.epochs) == ("cifar10", 9)
+    for arguments in (["config", "--config", "quickstart", "--new"], ["models", "a", "b=1"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(arguments)
+        assert f"unrecognized arguments: {arguments[-1]}" in capsys.readouterr().err
+
+
 def test_a_rank_leaves_its_error_for_the_launcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

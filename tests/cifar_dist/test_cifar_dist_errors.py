@@ -13,6 +13,7 @@ EXIT_CODES = {
     errors.ModelError: 2,
     errors.CheckpointError: 2,
     errors.OutputError: 2,
+    errors.ExportError: 1,
     errors.NotComputableError: 1,
     errors.NotReadyError: 75,
 }
