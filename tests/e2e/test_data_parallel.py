@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,15 +63,26 @@ def test_mixed_precision_with_batch_norm_ends_equal_on_both_ranks(tmp_path: Path
     assert all(record["loss"] is not None for record in records(run_dir, "train"))
 
 
+def report(run_dir: Path) -> tuple[dict[str, Any], str]:
+    """Return all numbers of an evaluation, and the curve of the class that was asked for."""
+    values = json.loads((run_dir / "report" / "evaluation.json").read_text())
+    curve = Path(values["decision"].pop("curve"))
+    assert curve.parent == run_dir / "report"
+    return values, curve.read_text()
+
+
 def test_every_image_counts_once_on_1_2_and_3_ranks(two_ranks: Path, tmp_path: Path) -> None:
-    found = []
+    found, reports = [], []
+    wish = ("--beta", 2, "--decision", "fine rings", "--recall", 0.9)
     for nproc in (1, 2, 3):
         run_dir = tmp_path / f"evaluate_{nproc}"
-        arguments = ("--", "-m", "cifar_dist", "evaluate", two_ranks, "data.source=synthetic")
+        arguments = ("--", "-m", "cifar_dist", "evaluate", two_ranks, *wish)
         done = launch("--nproc", nproc, "--run-dir", run_dir, *arguments, cwd=tmp_path)
         succeed(done)
         found += records(run_dir, "eval")
         assert "truth" in done.stdout
+        reports.append(report(run_dir))
+    assert reports[0] == reports[1] == reports[2]
     trained = records(two_ranks, "eval")[-1]
     for record in found:
         assert record["count"] == 130
