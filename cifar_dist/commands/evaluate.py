@@ -18,9 +18,11 @@ from cifar_dist.commands.decide import (
 )
 from cifar_dist.commands.saved import Saved, add_saved_arguments, enter_device, open_saved
 from cifar_dist.commands.write import write_json
+from cifar_dist.config import DataConfig
+from cifar_dist.data.cifar_files import Split
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset
-from cifar_dist.errors import DataError
+from cifar_dist.errors import ConfigError, DataError
 from cifar_dist.metrics.calibration import MAX_IMAGES
 from cifar_dist.metrics.confusion import row_names
 from cifar_dist.metrics.report import report
@@ -77,12 +79,7 @@ class _Job:
 def run(args: argparse.Namespace) -> int:
     env = RankEnv.from_environ(os.environ)
     saved = open_saved(args.checkpoint, args.overrides)
-    images = open_dataset(saved.config.data, args.split)
-    if len(images) > MAX_IMAGES:
-        raise DataError(
-            f"{len(images):,} images are more than evaluate can count exactly: "
-            f"use at most {MAX_IMAGES:,} ({_LIMITS[args.split]})"
-        )
+    images = _images(saved.config.data, args.split)
     job = _Job(saved, images, wish_of(args, images), args)
     context = enter_device(env, saved.config, args.device_target)
     progress = ProgressFile(env.run_dir, context.rank)
@@ -93,6 +90,21 @@ def run(args: argparse.Namespace) -> int:
         _tell(job, counted, env.run_dir, eval_s=time.perf_counter() - start)
     progress.phase("done")
     return 0
+
+
+def _images(data: DataConfig, split: Split) -> Dataset:
+    if split == "validation" and not data.validation_images:
+        raise ConfigError(
+            "--split validation: the network's recipe holds out no images "
+            "(data.validation_images is 0); use --split test"
+        )
+    images = open_dataset(data, split)
+    if len(images) > MAX_IMAGES:
+        raise DataError(
+            f"{len(images):,} images are more than evaluate can count exactly: "
+            f"use at most {MAX_IMAGES:,} ({_LIMITS[split]})"
+        )
+    return images
 
 
 def _count(job: _Job, context: DistContext, progress: ProgressFile) -> Counted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from cifar_dist.errors import DataError
@@ -24,15 +25,18 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        before = len(found)
-        for file in _files(path):
-            if len(found) == MOST_FILES:
-                raise DataError(
-                    f"{path}: more than {MOST_FILES:,} files: predict fewer of them at a time"
-                )
-            found.append(file)
-        if len(found) == before:
-            raise DataError(f"{path}: this folder holds no {_kinds()}")
+        shown = printable(str(path))
+        try:
+            own = list(islice(_files(path), MOST_FILES + 1 - len(found)))
+        except OSError as error:
+            raise DataError(f"{shown}: cannot be read: {error.strerror}") from None
+        if not own:
+            raise DataError(f"{shown}: this folder holds no {_kinds()}")
+        found += own
+        if len(found) > MOST_FILES:
+            raise DataError(
+                f"{shown}: more than {MOST_FILES:,} files: predict fewer of them at a time"
+            )
     return found
 
 
@@ -46,7 +50,7 @@ def printable(text: str) -> str:
 
 def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        for folder, subfolders, names in os.walk(path):
+        for folder, subfolders, names in os.walk(path, onerror=_refuse):
             subfolders.sort()
             files = (Path(folder, name) for name in sorted(names))
             yield from (file for file in files if _is_wanted(file) and file.is_file())
@@ -59,6 +63,11 @@ def _files(path: Path) -> Iterator[Path]:
     if not _is_wanted(path):
         raise DataError(f"{shown}: this is no {_kinds()} by its name")
     yield path
+
+
+def _refuse(error: OSError) -> None:
+    """Pass no folder over because it cannot be listed, as os.walk does unasked."""
+    raise error
 
 
 def _is_wanted(path: Path) -> bool:

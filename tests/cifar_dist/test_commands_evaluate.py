@@ -73,6 +73,7 @@ def test_batches_of_another_size_give_the_same_counts(saved_run: Path, tmp_path:
     [
         (["--decision", "cat", "--recall", "0.9"], "no class 'cat'"),
         (["--decision", "fine rows"], "belong together"),
+        (["--split", "validation"], "holds out no images"),
         (["--weights", "ema"], "no running average"),
         (["model.name=vgg_a"], "it is of another model or recipe"),
         (["--json", "/proc/nothing/report.json"], "cannot be written"),
@@ -85,6 +86,11 @@ def test_what_cannot_be_is_one_message(
     text = capsys.readouterr().err
     assert text.count(words) == 1
     assert "Traceback" not in text
+
+
+def test_the_images_held_out_can_be_evaluated(saved_run: Path, tmp_path: Path) -> None:
+    held_out = ("data.synthetic_train_images=200", "data.validation_images=60")
+    assert evaluate(saved_run, tmp_path, "--split", "validation", *held_out)["count"] == 60
 
 
 def test_more_images_than_can_be_counted_exactly_are_refused(

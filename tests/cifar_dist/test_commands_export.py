@@ -6,12 +6,16 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+import mindspore as ms
 import numpy as np
 import pytest
 
 from cifar_dist.cli import main
+from cifar_dist.data.synthetic import synthetic_dataset
 from cifar_dist.engine import export
 from cifar_dist.engine.export import TOLERANCE, Comparison, compare
+from cifar_dist.engine.inference import InferenceStep
+from cifar_dist.models import create_model
 
 needs_onnxruntime = pytest.mark.skipif(
     importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed"
@@ -47,6 +51,26 @@ def test_the_onnx_file_takes_bytes(saved_run: Path, tmp_path: Path) -> None:
     (source,), (result,) = session.get_inputs(), session.get_outputs()
     assert (source.shape, source.type) == ([1, 3, 32, 32], "tensor(uint8)")
     assert result.shape == [1, 10]
+
+
+@pytest.mark.slow
+@needs_onnxruntime
+@pytest.mark.parametrize("format", ["mindir", "onnx"])
+@pytest.mark.parametrize("name", ["vgg_a_lrn", "seresnet20", "seinception"])
+def test_a_network_of_each_family_can_be_exported(
+    tmp_path: Path, name: str, format: export.Format
+) -> None:
+    step = InferenceStep(create_model(name, seed=0))
+    path = tmp_path / f"net.{format}"
+    export.export_network(step, path, format, batch_size=4)
+    images = synthetic_dataset("test", 4).images_nchw
+    found = compare(
+        lambda batch: step(ms.Tensor(batch)).asnumpy(),
+        export.open_exported(path, format),
+        images,
+        batch_size=4,
+    )
+    assert found.is_close
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ def test_a_pattern_that_fits_none_is_one_message(capsys: pytest.CaptureFixture[s
 
 def test_every_recipe_that_ships_is_found() -> None:
     recipes = list(shipped_recipes())
-    assert [recipe.file for recipe in recipes] == sorted(path.name for path in RECIPES.iterdir())
+    assert [recipe.file for recipe in recipes] == sorted(
+        path.name for path in RECIPES.glob("*.yaml")
+    )
     assert all(recipe.expected for recipe in recipes)
 
 

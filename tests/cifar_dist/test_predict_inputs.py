@@ -220,7 +220,12 @@ def test_a_pipe_in_a_folder_is_passed_over_and_a_named_one_refused(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("missing.png", "no such file"), ("notes.txt", "by its name")]
+    ("name", "words"),
+    [
+        ("missing.png", "no such file"),
+        ("notes.txt", "by its name"),
+        ("a" * 300 + ".png", "cannot be read: File name too long"),
+    ],
 )
 def test_a_path_that_is_nothing_to_predict_is_refused(
     tmp_path: Path, name: str, words: str
