@@ -63,7 +63,9 @@ def ignore() -> None:
 
 def note_term() -> None:
     def note(number: int, frame: object) -> None:
-        leave(f"term_{RANK}")
+        moment_ns = time.monotonic_ns()
+        time.sleep(1)  # as if saving: the end of one worker must not delay another's handler
+        leave(f"term_{RANK}", moment_ns)
         os._exit(0)
 
     signal.signal(signal.SIGTERM, note)
