@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from cifar_dist.checkpoint.store import Checkpoint
 from cifar_dist.config.schema import Config
 from cifar_dist.engine.precision import apply_precision
-from cifar_dist.engine.state import AVERAGE, load_network
+from cifar_dist.engine.state import AVERAGE, NETWORK, load_network
 from cifar_dist.engine.step import Normalise
 from cifar_dist.errors import CheckpointError
 from cifar_dist.metrics.calibration import log_softmax
 from cifar_dist.models import create_model
-
-WEIGHTS = ("last", "ema")
 
 
 class InferenceStep(nn.Cell):
@@ -57,8 +55,20 @@ def restored_network(
         )
     model = config.model
     raw = create_model(model.name, model.num_classes, seed=None, **model.options)
+    _refuse_more_than(raw, checkpoint, AVERAGE if average else NETWORK, origin)
     load_network(raw, checkpoint, origin=origin, average=average)
     return apply_precision(raw, config.train)
+
+
+def _refuse_more_than(network: nn.Cell, checkpoint: Checkpoint, prefix: str, origin: str) -> None:
+    """Refuse a checkpoint of a deeper network: a shallower one would find all its arrays in it."""
+    own = {prefix + one.name for one in network.get_parameters()}
+    more = [name for name in checkpoint.arrays if name.startswith(prefix) and name not in own]
+    if more:
+        raise CheckpointError(
+            f"{origin} has {min(more)!r} and {len(more) - 1} more that the model has not: it is of "
+            "another model or recipe; use the recipe it was trained with"
+        )
 
 
 def probabilities(
