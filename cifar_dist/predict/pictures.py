@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cifar_dist.data.dataset import IMAGE_SHAPE
 from cifar_dist.errors import DataError
@@ -51,12 +51,13 @@ def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{shown}: more than the {MOST_PIXELS:,} pixels allowed") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{shown}: this is no PNG or JPEG file") from None
     except MemoryError:
         raise DataError(f"{shown}: there is not enough memory to read it") from None
     except Exception as error:  # Pillow raises a dozen kinds for damaged files
-        reason = "no PNG or JPEG file" if isinstance(error, OSError) else "damaged"
-        detail = printable(str(error)).replace(shown, "").strip()
-        raise DataError(f"{shown}: it is {reason}, or cannot be read: {detail}") from None
+        reason = getattr(error, "strerror", None) or printable(str(error))
+        raise DataError(f"{shown}: cannot be read, or is damaged: {reason}") from None
 
 
 def _check(image: Image.Image, shown: str) -> None:

@@ -120,7 +120,7 @@ def another_format(path: Path) -> Path:
     [
         (text, "no PNG or JPEG"),
         (another_format, "no PNG or JPEG"),
-        (truncated, "cannot be read"),
+        (truncated, "is damaged: "),
         (bomb, "more than the 40,000,000 pixels"),
         (wide_numbers, "8-bit RGB"),
         (lambda path: png(path, PIXELS[:1, :1]), "1 x 1 pixels are too few"),
