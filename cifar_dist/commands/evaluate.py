@@ -144,8 +144,10 @@ def _tell(job: _Job, counted: Counted, run_dir: Path | None, *, eval_s: float) -
     place = args.json or (RunPaths(run_dir).report / "evaluation.json" if run_dir else None)
     values = {"checkpoint": str(saved.path), "step": step, "epoch": epoch}
     values |= {"split": args.split, "weights": args.weights, **found.to_json()}
-    if job.wish is not None:
-        folder = place.parent if place else Path()
-        values["decision"] = decide(job.wish, counted.scores, job.images.labels, folder)
-    if place is not None:
-        write_json(place, values)
+    try:
+        if job.wish is not None:
+            folder = place.parent if place else Path()
+            values["decision"] = decide(job.wish, counted.scores, job.images.labels, folder)
+    finally:  # a wish that nothing fulfils takes no number away
+        if place is not None:
+            write_json(place, values)

@@ -62,6 +62,16 @@ def test_a_threshold_reaches_the_recall_that_was_wanted(saved_run: Path, tmp_pat
     } in rows
 
 
+def test_a_wish_that_nothing_fulfils_takes_no_number_away(
+    saved_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.json"
+    wish = ["--decision", "fine plaid", "--precision", "1"]
+    assert main(["evaluate", str(saved_run), "--json", str(path), *wish]) == 1
+    assert "no threshold has a precision of 1: the best is" in capsys.readouterr().err
+    assert json.loads(path.read_text())["count"] == 130
+
+
 def test_batches_of_another_size_give_the_same_counts(saved_run: Path, tmp_path: Path) -> None:
     whole, parts = (evaluate(saved_run, tmp_path, f"eval.batch_size={size}") for size in (130, 17))
     assert whole["confusion_matrix"] == parts["confusion_matrix"]
