@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from launcher.console import open_standard_streams, write, write_error
 from launcher.errors import LauncherError, UsageError
 from launcher.options import OPTIONS, LaunchSpec, canonical, resolve
+from launcher.terminal.console import open_standard_streams, write, write_error
 
 _USAGE = """\
 python -m launcher [options] --config RECIPE [key=value ...]

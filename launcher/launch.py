@@ -12,29 +12,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launcher.attempts import run_attempts
-from launcher.console import TerminalConsole, write
 from launcher.contract import RunPaths, default_run_dir
-from launcher.devices import CPU
-from launcher.events import EventLog
 from launcher.host.access import HostAccess
 from launcher.host.node import Host
-from launcher.layout import Layout
 from launcher.manifest import Manifest, read_revision
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Identity, Plan, to_json
-from launcher.planning import make_plan, policy, shown_ranks
-from launcher.ports import PortReservation
+from launcher.planning.devices import CPU
+from launcher.planning.layout import Layout
+from launcher.planning.planner import make_plan, policy, shown_ranks
+from launcher.planning.ports import PortReservation
+from launcher.planning.rendezvous import RANK_TABLE, master_port
+from launcher.planning.sources import check_product, read_layout
 from launcher.ranges import format_ranges
 from launcher.recipe import CheckedRecipe, check_recipe, find_recipe
-from launcher.rendezvous import RANK_TABLE, master_port
 from launcher.run_directory import RunDirectory, make_run_dir, run_name, shown
-from launcher.signals import STOPPING, Signals
-from launcher.sources import check_product, read_layout
+from launcher.supervision.attempts import run_attempts
+from launcher.supervision.events import EventLog
+from launcher.supervision.signals import STOPPING, Signals
+from launcher.terminal.console import TerminalConsole, write
 
 if TYPE_CHECKING:
-    from launcher.diagnosis import Verdict
+    from launcher.diagnosis.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ class _Job:
 
     def _judge(self, outcomes: Sequence[AttemptOutcome], events: EventLog) -> tuple[Verdict, str]:
         """Write down how it ended; return the verdict and the report."""
-        from launcher.diagnosis import diagnose
-        from launcher.report import report
+        from launcher.diagnosis.report import report
+        from launcher.diagnosis.verdict import diagnose
 
         last, ended_s = outcomes[-1], time.time()
         verdict = diagnose(last)
@@ -189,7 +189,7 @@ class _Job:
 
 
 def _worth_a_restart(outcome: AttemptOutcome) -> bool:
-    from launcher.diagnosis import worth_a_restart
+    from launcher.diagnosis.verdict import worth_a_restart
 
     return worth_a_restart(outcome)
 

@@ -17,7 +17,7 @@ from launcher.plan import Plan, to_json
 from launcher.recipe import CheckedRecipe
 
 if TYPE_CHECKING:
-    from launcher.diagnosis import Verdict
+    from launcher.diagnosis.verdict import Verdict
 
 _GIT_S = 2.0
 

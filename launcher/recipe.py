@@ -22,7 +22,7 @@ from typing import Any
 
 from launcher.contract import EXIT_TEMPORARY, EXIT_USAGE
 from launcher.errors import LauncherError, UsageError
-from launcher.signals import STOPPING, Signals
+from launcher.supervision.signals import STOPPING, Signals
 
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 5.0

@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from launcher.console import write
 from launcher.doctor.facts import Facts, gather
 from launcher.doctor.finding import GREEN, RED, YELLOW, Finding, worst
 from launcher.doctor.npus import check_npus
 from launcher.doctor.software import check_software
 from launcher.doctor.system import check_system
 from launcher.host.access import HostAccess
+from launcher.terminal.console import write
 
 _VERDICTS = {
     GREEN: "a job can run here",

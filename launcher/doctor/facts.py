@@ -14,12 +14,12 @@ from pathlib import Path
 
 from launcher.doctor.clock import is_synchronised
 from launcher.errors import NotReadyError
-from launcher.hccl import PORTS
 from launcher.host.access import HostAccess
 from launcher.host.hccn import parse_link, parse_tls
 from launcher.host.node import Host
 from launcher.host.npu_queries import parse_list
-from launcher.ports import PortReservation
+from launcher.planning.hccl import PORTS
+from launcher.planning.ports import PortReservation
 from launcher.rank_table.hccn import parse_hccn_conf, parse_ip_output
 
 PACKAGES = (

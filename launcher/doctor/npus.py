@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from launcher.devices import CONTAINER_DEVICES, container_devices, held_message, visible_npus
 from launcher.doctor.facts import Facts
 from launcher.doctor.finding import GREEN, RED, YELLOW, Finding
 from launcher.errors import UsageError
+from launcher.planning.devices import (
+    CONTAINER_DEVICES,
+    container_devices,
+    held_message,
+    visible_npus,
+)
 from launcher.ranges import format_ranges
 
 

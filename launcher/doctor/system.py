@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from launcher.doctor.facts import Facts
 from launcher.doctor.finding import GREEN, RED, YELLOW, Finding
-from launcher.environment import leftovers
-from launcher.hccl import PORTS
+from launcher.planning.environment import leftovers
+from launcher.planning.hccl import PORTS
 from launcher.ranges import parse_ranges
 
 _GIB = 1024**3

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from launcher.console import write, write_error
 from launcher.contract import EXIT_USAGE
 from launcher.errors import RankTableError, UsageError
 from launcher.host.access import HostAccess
@@ -22,6 +21,7 @@ from launcher.rank_table.show import show
 from launcher.rank_table.survey import Wish, survey
 from launcher.rank_table.write import to_json
 from launcher.rank_table.write import write as write_table
+from launcher.terminal.console import write, write_error
 
 
 def add_parser(subparsers: Any) -> None:
@@ -130,7 +130,7 @@ def _made(args: argparse.Namespace) -> RankTable:
 def _of_cluster(args: argparse.Namespace) -> RankTable:
     from launcher.cluster.find import find_cluster
     from launcher.cluster.load import load_cluster
-    from launcher.sources import table_of
+    from launcher.planning.sources import table_of
 
     beside = {"--devices": args.devices, "--server-id": args.server_id}
     beside |= {"--hccn-conf": args.hccn_conf, "--address": args.address}

@@ -19,7 +19,7 @@ def test_a_script_written_for_msrun_runs_unchanged(tmp_path: Path) -> None:
 
 
 def test_the_trainer_runs_under_plain_msrun(tmp_path: Path) -> None:
-    from launcher.ports import PortReservation
+    from launcher.planning.ports import PortReservation
 
     ports = PortReservation(None)
     port = ports.choose()

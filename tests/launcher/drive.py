@@ -14,12 +14,12 @@ from pathlib import Path
 
 from conftest import Messages, PlanMaker
 
-from launcher.attempts import run_attempts
 from launcher.contract import RunPaths
-from launcher.events import EventLog
 from launcher.outcome import Reason
 from launcher.plan import Policy
-from launcher.signals import Signals
+from launcher.supervision.attempts import run_attempts
+from launcher.supervision.events import EventLog
+from launcher.supervision.signals import Signals
 
 
 def show(text: str) -> None:

@@ -5,7 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.affinity import (
+from launcher.host.node import Host
+from launcher.host.npus import Npus
+from launcher.planning.affinity import (
     share_cores,
     split_cores,
     split_near,
@@ -13,8 +15,6 @@ from launcher.affinity import (
     split_within,
     thread_count,
 )
-from launcher.host.node import Host
-from launcher.host.npus import Npus
 
 HOST = Host("h", {}, Npus(), cores=tuple(range(8)), numa_nodes=((0, 1, 2, 3), (4, 5, 6, 7)))
 CORES = st.sets(st.integers(0, 200), min_size=1, max_size=64).map(sorted)

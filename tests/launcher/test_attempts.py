@@ -17,7 +17,10 @@ from conftest import (
     worker_command,
 )
 
-from launcher.attempts import (
+from launcher.contract import Progress, RunPaths
+from launcher.outcome import AttemptOutcome, RankOutcome, Reason
+from launcher.plan import Plan, Policy
+from launcher.supervision.attempts import (
     back_off_s,
     for_attempt,
     made_progress,
@@ -25,11 +28,8 @@ from launcher.attempts import (
     run_attempts,
     why_no_restart,
 )
-from launcher.contract import Progress, RunPaths
-from launcher.events import EventLog
-from launcher.outcome import AttemptOutcome, RankOutcome, Reason
-from launcher.plan import Plan, Policy
-from launcher.signals import Signals
+from launcher.supervision.events import EventLog
+from launcher.supervision.signals import Signals
 
 FAILED = RankOutcome(rank=0, pid=1, returncode=1, ended_ns=0)
 

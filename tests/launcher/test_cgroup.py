@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.cgroup import event_files, memory_kills, parse_kills
+from launcher.supervision.cgroup import event_files, memory_kills, parse_kills
 
 V1_CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"
 V2_EVENTS = "low 0\nhigh 12\nmax 40\noom 3\noom_kill 1\noom_group_kill 0\n"

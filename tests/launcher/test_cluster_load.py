@@ -13,7 +13,7 @@ from launcher.cluster.find import SHIPPED, find_cluster
 from launcher.cluster.load import load_cluster
 from launcher.cluster.model import Cluster, Node
 from launcher.errors import UsageError
-from launcher.sources import table_of
+from launcher.planning.sources import table_of
 
 HEAD = "device_target: Ascend\ndevices: 0-1\n"
 PAIR = "nodes:\n- {name: a, address: 10.0.0.1}\n- {name: b, address: 10.0.0.2}\n"

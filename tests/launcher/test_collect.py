@@ -6,9 +6,9 @@ from pathlib import Path
 
 from conftest import PlanMaker
 
-from launcher.collect import log_tail, prepare_folders, rank_outcome, tidy_folders
 from launcher.contract import FailureRecord, Progress, RunPaths, write_record
-from launcher.process import Child
+from launcher.supervision.collect import log_tail, prepare_folders, rank_outcome, tidy_folders
+from launcher.supervision.process import Child
 
 
 def test_the_last_lines_of_a_log_are_read_from_its_end(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.console import TerminalConsole, write
-from launcher.inotify import Growth
+from launcher.terminal.console import TerminalConsole, write
+from launcher.terminal.inotify import Growth
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def test_without_the_kernels_notice_logs_are_looked_at(
 def test_equal_lines_of_all_ranks_are_folded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launcher.logs.FOLD_WINDOW_S", 600.0)
+    monkeypatch.setattr("launcher.terminal.logs.FOLD_WINDOW_S", 600.0)
     logs = [tmp_path / f"{rank}.log" for rank in range(3)]
     for rank, log in enumerate(logs):
         append(log, f"same\nof {rank}\n")

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.devices import (
+from launcher.errors import NotReadyError, UsageError
+from launcher.host.npus import Holder, Npus
+from launcher.options import LaunchSpec
+from launcher.planning.devices import (
     Devices,
     choose_devices,
     container_devices,
@@ -13,9 +16,6 @@ from launcher.devices import (
     visible_npus,
     worker_visible,
 )
-from launcher.errors import NotReadyError, UsageError
-from launcher.host.npus import Holder, Npus
-from launcher.options import LaunchSpec
 
 EIGHT = tuple(range(8))
 

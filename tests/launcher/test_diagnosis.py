@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from launcher.contract import FailureRecord
-from launcher.diagnosis import Verdict, diagnose, exit_code_of, is_chatter, worth_a_restart
+from launcher.diagnosis.verdict import Verdict, diagnose, exit_code_of, is_chatter, worth_a_restart
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import SCHEDULER
 

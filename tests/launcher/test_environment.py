@@ -3,13 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from launcher.contract import RankEnv
-from launcher.environment import (
+from launcher.planning.environment import (
     leftovers,
     precedence_notes,
     scheduler_environment,
     worker_environment,
 )
-from launcher.rendezvous import Scheduler
+from launcher.planning.rendezvous import Scheduler
 
 WHO = RankEnv(
     rank=1, world_size=4, local_rank=1, device_id=1, device_target="CPU", run_dir=Path("/r"),

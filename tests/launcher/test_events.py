@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from launcher.events import EventLog
+from launcher.supervision.events import EventLog
 
 
 def lines_of(path: Path) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.errors import UsageError
-from launcher.hccl import HcclSettings, hccl_settings
+from launcher.planning.hccl import HcclSettings, hccl_settings
 
 
 def settings(hang_timeout_s: float = 300.0, **given: str) -> HcclSettings:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.hints import find_hint
+from launcher.diagnosis.hints import find_hint
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from rank_tables import Document, Shape, document
 
 from launcher.cluster.model import Cluster, Node
-from launcher.devices import Devices
 from launcher.errors import UsageError
-from launcher.layout import Layout, NodeLayout, alone, from_cluster, from_table
+from launcher.planning.devices import Devices
+from launcher.planning.layout import Layout, NodeLayout, alone, from_cluster, from_table
 from launcher.rank_table.lint import parse
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.logs import LONGEST_LINE, Folder, LineCutter, prefix
+from launcher.terminal.logs import LONGEST_LINE, Folder, LineCutter, prefix
 
 PLAIN = st.text(st.characters(exclude_categories=["C"], include_characters="\t"), max_size=30)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from launcher.diagnosis import diagnose
+from launcher.diagnosis.verdict import diagnose
 from launcher.host.node import Host
 from launcher.host.npus import Npus
 from launcher.manifest import Manifest, parse_revision, read_revision
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import Identity
-from launcher.planning import make_plan
-from launcher.ports import PortReservation
+from launcher.planning.planner import make_plan
+from launcher.planning.ports import PortReservation
 from launcher.recipe import CheckedRecipe
 
 OUTCOME = AttemptOutcome(

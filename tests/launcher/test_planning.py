@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 import launcher
-from launcher.command import worker_command
 from launcher.contract import RankEnv
 from launcher.errors import NotReadyError, UsageError
 from launcher.host.node import Host
 from launcher.host.npus import Holder, Npus
-from launcher.layout import Layout, NodeLayout
 from launcher.options import LaunchSpec
 from launcher.plan import Identity, Plan, to_json
-from launcher.planning import make_plan, policy, shown_ranks
-from launcher.rendezvous import master_port
+from launcher.planning.command import worker_command
+from launcher.planning.layout import Layout, NodeLayout
+from launcher.planning.planner import make_plan, policy, shown_ranks
+from launcher.planning.rendezvous import master_port
 
 HOST = Host("n1", {"HOME": "/h"}, npus=Npus(), cores=(0, 1, 2, 3), numa_nodes=((0, 1), (2, 3)))
 IDENTITY = Identity("job1", Path("/runs/a"))

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import NotReadyError
-from launcher.ports import PortReservation, candidate_ports, port_holder
+from launcher.planning.ports import PortReservation, candidate_ports, port_holder
 
 HOLD = """
 import sys
-from launcher.ports import PortReservation
+from launcher.planning.ports import PortReservation
 ports = PortReservation()
 print(ports.choose(), flush=True)
 ports.release()
@@ -42,7 +42,7 @@ def test_launches_at_the_same_time_never_get_the_same_port() -> None:
 
 def test_few_candidates_are_shared_out_without_a_clash(monkeypatch: pytest.MonkeyPatch) -> None:
     some = candidate_ports()[:40]
-    monkeypatch.setattr("launcher.ports.candidate_ports", lambda: some)
+    monkeypatch.setattr("launcher.planning.ports.candidate_ports", lambda: some)
     everyone = [PortReservation() for _ in range(20)]
     chosen = [one.choose() for one in everyone]
     for one in everyone:
@@ -55,7 +55,9 @@ def test_few_candidates_are_shared_out_without_a_clash(monkeypatch: pytest.Monke
 
 def test_no_candidate_left_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
     with PortTaken() as port:
-        monkeypatch.setattr("launcher.ports.candidate_ports", lambda: range(port, port + 1))
+        monkeypatch.setattr(
+            "launcher.planning.ports.candidate_ports", lambda: range(port, port + 1)
+        )
         with pytest.raises(NotReadyError, match="no free port"):
             PortReservation().choose()
 
@@ -120,6 +122,8 @@ def test_a_block_is_free_stays_the_same_and_is_no_one_elses() -> None:
 
 def test_no_block_left_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
     with PortTaken() as port:
-        monkeypatch.setattr("launcher.ports.candidate_ports", lambda: range(port, port + 4))
+        monkeypatch.setattr(
+            "launcher.planning.ports.candidate_ports", lambda: range(port, port + 4)
+        )
         with pytest.raises(NotReadyError, match="no 4 free ports in a row"):
             PortReservation().choose_block(4)

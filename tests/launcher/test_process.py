@@ -15,7 +15,7 @@ from conftest import BOOT, LONG_S, PlanMaker, is_alive, wait_for, worker_command
 
 from launcher.contract import JOB_TAG
 from launcher.plan import ProcessPlan
-from launcher.process import Child, child_environment, start
+from launcher.supervision.process import Child, child_environment, start
 
 SHOW = (
     "import json, os, signal, sys; "
@@ -125,7 +125,7 @@ def test_a_child_dies_with_its_launcher(make_plan: PlanMaker, tmp_path: Path) ->
     worker = worker_command("ignores_term.py")
     program = (
         "import sys, time\nfrom pathlib import Path\nfrom launcher.plan import ProcessPlan\n"
-        "from launcher.process import start\n"
+        "from launcher.supervision.process import start\n"
         f"child = start(ProcessPlan(0, 0, {worker!r}, {{}}), job_id='j', log=Path(sys.argv[1]))\n"
         "print(child.pid, flush=True)\ntime.sleep(600)"
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from conftest import LONG_S, Messages, PlanMaker, is_alive, tagged_processes, wait_for
 
-from launcher import protection
-from launcher.process import start
-from launcher.protection import MOST_SHORT_LIVES, Protection
+from launcher.supervision import protection
+from launcher.supervision.process import start
+from launcher.supervision.protection import MOST_SHORT_LIVES, Protection
 
 
 def test_nothing_of_the_guardian_is_left_at_the_end(tmp_path: Path, messages: Messages) -> None:

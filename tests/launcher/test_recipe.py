@@ -19,7 +19,7 @@ from launcher.recipe import (
     check_recipe,
     find_recipe,
 )
-from launcher.signals import Signals
+from launcher.supervision.signals import Signals
 
 ANSWER = {"recipe": {"model": {}}, "versions": {"mindspore": "2.10.0"}, "seed": 7}
 

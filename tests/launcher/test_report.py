@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from launcher.contract import FailureRecord, Progress
-from launcher.diagnosis import diagnose
+from launcher.diagnosis.report import report
+from launcher.diagnosis.verdict import diagnose
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import SCHEDULER, Plan, ProcessPlan
-from launcher.report import report
 
 TRACEBACK = """\
 Traceback (most recent call last):

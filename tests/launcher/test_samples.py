@@ -10,7 +10,7 @@ from conftest import wait_for
 
 from launcher.contract import Progress, RunPaths, write_record
 from launcher.plan import Policy
-from launcher.samples import Sampler, cpu_by_session, parse_stat, read_stat
+from launcher.supervision.samples import Sampler, cpu_by_session, parse_stat, read_stat
 
 STAT = "4242 (a) b (c) S 1 4242 4200 0 -1 4194560 961 0 0 0 150 50 25 25 20 0 1 0 8 1 2 3 4 5 6 7 8"
 

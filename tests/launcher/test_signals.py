@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-from launcher.signals import Signals
+from launcher.supervision.signals import Signals
 
 
 def read_one(signals: Signals) -> list[int]:
@@ -51,7 +51,7 @@ def test_a_hangup_that_was_ignored_at_the_start_stays_ignored() -> None:
 def test_signals_that_were_blocked_at_the_start_are_heard() -> None:
     program = (
         "import os, signal\n"
-        "from launcher.signals import Signals\n"
+        "from launcher.supervision.signals import Signals\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
         "with Signals() as signals:\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"

@@ -12,7 +12,7 @@ from rank_tables import Shape, document
 
 from launcher.errors import NotReadyError, RankTableError, UsageError
 from launcher.options import LaunchSpec
-from launcher.sources import check_product, read_layout
+from launcher.planning.sources import check_product, read_layout
 
 SHOW = """
 import json, os, sys

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import BOOT, PlanMaker, wait_for, worker_command
 
-from launcher import stacks
 from launcher.contract import RunPaths
-from launcher.samples import read_stat
-from launcher.stacks import innermost_place, take
+from launcher.supervision import stacks
+from launcher.supervision.samples import read_stat
+from launcher.supervision.stacks import innermost_place, take
 
 Starter = Callable[..., subprocess.Popen[bytes]]
 

@@ -20,12 +20,12 @@ from conftest import (
     worker_command,
 )
 
-from launcher.attempts import run_attempts
 from launcher.contract import RunPaths
-from launcher.events import EventLog
 from launcher.outcome import AttemptOutcome, Reason
 from launcher.plan import Plan, Policy
-from launcher.signals import Signals
+from launcher.supervision.attempts import run_attempts
+from launcher.supervision.events import EventLog
+from launcher.supervision.signals import Signals
 
 OK = worker_command("ok.py")
 SLEEPS = worker_command("sleeps.py")

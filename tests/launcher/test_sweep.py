@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from conftest import is_alive, wait_for
 
-from launcher.sweep import Mark, describe, sweep, tagged
+from launcher.supervision.sweep import Mark, describe, sweep, tagged
 
 MARK = Mark("SWEEP_TEST_ID", f"tag-{os.getpid()}")
 SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
@@ -75,7 +75,7 @@ def test_a_process_that_may_settle_is_asked_first(start: Starter) -> None:
 def test_a_process_that_ends_by_itself_is_no_finding(
     start: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launcher.sweep.LET_GO_S", 30)
+    monkeypatch.setattr("launcher.supervision.sweep.LET_GO_S", 30)
     slow = "import sys, time; print('ready', flush=True); sys.stdin.read(); time.sleep(0.3)"
     tracker = start(MARK.tag, slow)
     assert tracker.stdin is not None

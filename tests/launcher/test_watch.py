@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from launcher.contract import Progress
 from launcher.plan import Policy
-from launcher.watch import (
+from launcher.supervision.watch import (
     LONGEST_INTERVAL_S,
     Sample,
     Vitals,

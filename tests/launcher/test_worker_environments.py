@@ -8,10 +8,10 @@ import pytest
 
 from launcher.host.node import Host
 from launcher.host.npus import Npus
-from launcher.layout import Layout, NodeLayout
 from launcher.options import LaunchSpec
 from launcher.plan import Identity, Plan
-from launcher.planning import make_plan
+from launcher.planning.layout import Layout, NodeLayout
+from launcher.planning.planner import make_plan
 
 LEFT_OVER = {
     "MS_ROLE": "MS_SCHED",

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launcher.console import write
 from launcher.errors import UsageError
-from launcher.layout import Layout, from_cluster, from_table
 from launcher.options import LaunchSpec
+from launcher.planning.layout import Layout, from_cluster, from_table
+from launcher.terminal.console import write
 
 if TYPE_CHECKING:
     from launcher.cluster.model import Cluster, Node

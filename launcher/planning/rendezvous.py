@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.errors import UsageError
-from launcher.layout import Layout
 from launcher.options import LaunchSpec
+from launcher.planning.layout import Layout
 
 CLUSTER, RANK_TABLE, NONE = "cluster", "rank-table", "none"
 _MASTER_PORT = 8118

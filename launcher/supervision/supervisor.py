@@ -1,7 +1,7 @@
 """Runs one attempt: starts all processes, watches them, and ends all when one fails.
 
 What ends an attempt: every worker ended well; a worker or the scheduler failed; a hang; a signal to
-us; a process that could not be started. From then on there is one way down (``launcher.ladder``).
+us; a process that could not be started. From then on there is one way down (``ladder``).
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import time
 from functools import partial
 from typing import Any, NamedTuple
 
-from launcher.cgroup import memory_kills
-from launcher.collect import prepare_folders, rank_outcome, tidy_folders
 from launcher.contract import RunPaths
-from launcher.events import Console, EventLog
-from launcher.group import Group
-from launcher.ladder import Ladder, Stop
-from launcher.lookout import Lookout
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import SCHEDULER, Plan, Policy, ProcessPlan
-from launcher.process import Child
-from launcher.protection import Protection
-from launcher.signals import PASSED_ON, STOPPING, Signals
+from launcher.supervision.cgroup import memory_kills
+from launcher.supervision.collect import prepare_folders, rank_outcome, tidy_folders
+from launcher.supervision.events import Console, EventLog
+from launcher.supervision.group import Group
+from launcher.supervision.ladder import Ladder, Stop
+from launcher.supervision.lookout import Lookout
+from launcher.supervision.process import Child
+from launcher.supervision.protection import Protection
+from launcher.supervision.signals import PASSED_ON, STOPPING, Signals
 from launcher.words import status_in_words
 
 

@@ -10,7 +10,7 @@ from launcher.contract import RunPaths
 from launcher.errors import UsageError
 from launcher.options import LaunchSpec
 
-_BOOT = Path(__file__).with_name("boot.py")
+_BOOT = Path(__file__).resolve().parent.parent / "boot.py"
 
 
 def worker_command(spec: LaunchSpec, run_dir: Path) -> tuple[tuple[str, ...], bool]:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from launcher.inotify import Growth
-from launcher.logs import Folder, LineCutter, prefix
+from launcher.terminal.inotify import Growth
+from launcher.terminal.logs import Folder, LineCutter, prefix
 
 _CHUNK = 64 * 1024
 _SLICE = 4096

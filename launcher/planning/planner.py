@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 
-from launcher.affinity import share_cores, thread_count
-from launcher.command import worker_command
 from launcher.contract import RankEnv, RunPaths
-from launcher.devices import (
+from launcher.errors import UsageError
+from launcher.host.node import Host
+from launcher.options import LaunchSpec
+from launcher.plan import SCHEDULER, Identity, Plan, Policy, ProcessPlan
+from launcher.planning.affinity import share_cores, thread_count
+from launcher.planning.command import worker_command
+from launcher.planning.devices import (
     ASCEND,
     VISIBLE_DEVICES,
     choose_devices,
@@ -20,21 +24,16 @@ from launcher.devices import (
     visible_npus,
     worker_visible,
 )
-from launcher.environment import (
+from launcher.planning.environment import (
     Overlay,
     precedence_notes,
     scheduler_environment,
     worker_environment,
 )
-from launcher.errors import UsageError
-from launcher.hccl import PORTS, HcclSettings, hccl_settings
-from launcher.host.node import Host
-from launcher.layout import Layout, NodeLayout, alone
-from launcher.options import LaunchSpec
-from launcher.plan import SCHEDULER, Identity, Plan, Policy, ProcessPlan
-from launcher.ports import Ports
-from launcher.ranges import format_ranges
-from launcher.rendezvous import (
+from launcher.planning.hccl import PORTS, HcclSettings, hccl_settings
+from launcher.planning.layout import Layout, NodeLayout, alone
+from launcher.planning.ports import Ports
+from launcher.planning.rendezvous import (
     CLUSTER,
     NONE,
     RANK_TABLE,
@@ -44,6 +43,7 @@ from launcher.rendezvous import (
     master_port,
     scheduler_of,
 )
+from launcher.ranges import format_ranges
 
 _SCHEDULER = "from mindspore.communication import init\ninit('mccl')"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launcher.plan import SCHEDULER, ProcessPlan
-from launcher.process import Child, start
-from launcher.protection import Protection, reap_orphans
-from launcher.signals import Signals
+from launcher.supervision.process import Child, start
+from launcher.supervision.protection import Protection, reap_orphans
+from launcher.supervision.signals import Signals
 
 
 class Happenings(NamedTuple):
@@ -36,7 +36,7 @@ class Group:
         self._selector.close()
 
     def start(self, process: ProcessPlan, log: Path) -> Child:
-        """Start one process and watch it (see :func:`launcher.process.start`)."""
+        """Start one process and watch it (see :func:`launcher.supervision.process.start`)."""
         child = start(process, job_id=self._job_id, log=log)
         self.children[process.rank] = child
         self._selector.register(child, selectors.EVENT_READ)

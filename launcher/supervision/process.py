@@ -14,7 +14,7 @@ from pathlib import Path
 
 from launcher.contract import JOB_TAG
 from launcher.plan import ProcessPlan
-from launcher.signals import HANDLED
+from launcher.supervision.signals import HANDLED
 
 _PR_SET_PDEATHSIG = 1
 _FILES_PER_CHILD = 4

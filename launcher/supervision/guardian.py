@@ -20,8 +20,9 @@ def main(variable: str, tag: str, events: str) -> None:
     """Wait for the launcher's end, then sweep."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    from launcher.sweep import Mark, sweep
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path.insert(0, os.path.dirname(package))
+    from launcher.supervision.sweep import Mark, sweep
 
     attempt = b"0"
     while told := os.read(0, 64):

@@ -8,7 +8,7 @@ from pathlib import Path
 from launcher.contract import FailureRecord, Progress, RunPaths, read_record
 from launcher.outcome import RankOutcome
 from launcher.plan import ProcessPlan
-from launcher.process import Child
+from launcher.supervision.process import Child
 
 TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024

@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 from launcher.contract import Progress, RunPaths, read_record
 from launcher.plan import Policy
-from launcher.watch import Sample, Vitals, interval_s, is_hung, needs_a_close_look, observe
+from launcher.supervision.watch import (
+    Sample,
+    Vitals,
+    interval_s,
+    is_hung,
+    needs_a_close_look,
+    observe,
+)
 
 LATENESS_S = 1.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")

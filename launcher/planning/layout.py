@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from launcher.devices import ASCEND, CPU, Devices
 from launcher.errors import UsageError
+from launcher.planning.devices import ASCEND, CPU, Devices
 from launcher.words import ranks_in_words
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from launcher import watch
 from launcher.contract import RunPaths
-from launcher.ladder import Stop
 from launcher.outcome import Reason
 from launcher.plan import SCHEDULER, Policy
-from launcher.process import Child
-from launcher.samples import Sampler
+from launcher.supervision import watch
+from launcher.supervision.ladder import Stop
+from launcher.supervision.process import Child
+from launcher.supervision.samples import Sampler
 from launcher.words import ranks_in_words
 
 SKEW_WARNING_S = 10.0
@@ -105,7 +105,7 @@ class Lookout:
         return None
 
     def _take_stacks(self, pids: Mapping[int, int]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        from launcher import stacks
+        from launcher.supervision import stacks
 
         taken = stacks.take(pids, lambda rank: self._paths.stacks(self._attempt, rank))
         places = {rank: stack.place for rank, stack in taken.items()}

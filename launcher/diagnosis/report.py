@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launcher.contract import FailureRecord, RunPaths
-from launcher.diagnosis import Verdict, is_chatter, own_code
-from launcher.hints import find_hint
+from launcher.diagnosis.hints import find_hint
+from launcher.diagnosis.verdict import Verdict, is_chatter, own_code
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import Plan
 from launcher.ranges import format_ranges

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from launcher.contract import RankEnv
-from launcher.rendezvous import Scheduler, TableFile
+from launcher.planning.rendezvous import Scheduler, TableFile
 
 _OF_ANOTHER_RENDEZVOUS = frozenset(
     {

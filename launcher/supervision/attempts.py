@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from launcher.contract import RunPaths
-from launcher.events import Console, EventLog
-from launcher.group import Group
 from launcher.outcome import AttemptOutcome, Reason
 from launcher.plan import Plan, Policy
-from launcher.process import allow_files_for
-from launcher.protection import Protection
-from launcher.signals import STOPPING, Signals
-from launcher.supervisor import Site, Supervisor
+from launcher.supervision.events import Console, EventLog
+from launcher.supervision.group import Group
+from launcher.supervision.process import allow_files_for
+from launcher.supervision.protection import Protection
+from launcher.supervision.signals import STOPPING, Signals
+from launcher.supervision.supervisor import Site, Supervisor
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 from launcher.contract import JOB_TAG
-from launcher.process import Child, spawn
-from launcher.sweep import Mark, Swept, sweep
+from launcher.supervision.process import Child, spawn
+from launcher.supervision.sweep import Mark, Swept, sweep
 
 GUARDIAN = Path(__file__).resolve().with_name("guardian.py")
 SHORT_LIFE_S = 0.2
@@ -83,7 +83,7 @@ class Protection:
             )
 
     def sweep(self, *, settle_s: float) -> Swept:
-        """End every process of the job that is still there (see :func:`launcher.sweep.sweep`)."""
+        """End every process of the job that is still there (see ``supervision.sweep``)."""
         swept = sweep(self._mark, settle_s=settle_s)
         reap_orphans(self.owns)
         return swept

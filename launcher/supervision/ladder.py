@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from launcher.group import Group
 from launcher.outcome import Reason
-from launcher.process import Child
-from launcher.protection import Protection
+from launcher.supervision.group import Group
+from launcher.supervision.process import Child
+from launcher.supervision.protection import Protection
 from launcher.words import processes_in_words, ranks_in_words
 
 AFTER_KILL_S = 5.0

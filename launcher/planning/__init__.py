@@ -1,0 +1,1 @@
+"""What will be started: from options, files and this host to a plan."""

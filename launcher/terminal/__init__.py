@@ -1,0 +1,1 @@
+"""What reaches the terminal, from the logs, without holding anything up."""
