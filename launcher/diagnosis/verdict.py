@@ -38,6 +38,16 @@ _EXIT_CODE = re.compile(r"exit code (-?\d+)\)?$")
 
 _CHATTER = re.compile(r"\[(?:DEBUG|INFO|WARNING)\] [A-Z_]+\(")
 
+_CONNECTION_ERRORS = frozenset(
+    {
+        "ConnectionError",
+        "ConnectionResetError",
+        "ConnectionAbortedError",
+        "ConnectionRefusedError",
+        "BrokenPipeError",
+    }
+)
+"""What a rank raises whose peer has just gone."""
 _START_UP_ERRORS = frozenset(
     {
         "SyntaxError",
@@ -149,11 +159,15 @@ def worth_a_restart(outcome: AttemptOutcome) -> bool:
         return True
     if outcome.reason is not Reason.FAILURE or verdict.cause is None:
         return False
-    failure = verdict.cause.failure
-    kind = failure.type.rpartition(".")[2] if failure is not None and failure.fatal else ""
-    if kind in _START_UP_ERRORS:
+    if _failure_type(verdict.cause) in _START_UP_ERRORS:
         return False
     return own_code(verdict.cause) != EXIT_USAGE
+
+
+def _failure_type(rank: RankOutcome) -> str:
+    """Return the bare name of the exception that ended a rank; "" where none is known."""
+    failure = rank.failure
+    return failure.type.rpartition(".")[2] if failure is not None and failure.fatal else ""
 
 
 def _failed(rank: RankOutcome) -> bool:
@@ -184,9 +198,9 @@ def _is_victim(rank: RankOutcome, failed: Sequence[RankOutcome]) -> bool:
 
 
 def _looks_like_a_victim(rank: RankOutcome, failed: Sequence[RankOutcome]) -> bool:
-    if rank.returncode == -signal.SIGTERM:
+    if rank.returncode == -signal.SIGTERM and not _signalled_after_failure(rank):
         return True
-    if _PEER_IS_GONE.search(_last_words(rank)):
+    if _failure_type(rank) in _CONNECTION_ERRORS or _PEER_IS_GONE.search(_last_words(rank)):
         return True
     if rank.returncode != -signal.SIGABRT:
         return False

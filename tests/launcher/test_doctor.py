@@ -21,7 +21,7 @@ from launcher.host.npus import Holder, Npus
 GIB = 1024**3
 VERSIONS = {**dict.fromkeys(PACKAGES, "1.0"), "mindspore": "2.10.0", "numpy": "1.26.4"}
 TWO = NpuInfo("24.1", tuple(Npu(n, 0, "910B3", "OK", "0000:C1:00.0") for n in (0, 1)))
-NPUS = replace(Npus.counted(0, 1), products={0: "A2", 1: "A2"}, info=TWO)
+NPUS = replace(Npus.counted(0, 1), products={0: "A2", 1: "A2"}, table=TWO)
 CPU_HOST = Host("h", {}, Npus(), cores=(0, 1))
 CPU = Facts(
     python=(3, 11, 7),
@@ -102,7 +102,7 @@ def test_all_is_green_where_all_is_well() -> None:
         (with_environ(ASCEND_RT_VISIBLE_DEVICES=""), "visible devices", "red", "hides all"),
         (replace(ASCEND, has_npu_smi=False), "npu-smi", "yellow", "not found"),
         (
-            with_npus(info=NpuInfo(findings=("no table",)), problem="npu-smi info: no answer"),
+            with_npus(table=NpuInfo(findings=("no table",)), problem="npu-smi info: no answer"),
             "npu-smi",
             "red",
             "npu-smi info: no answer; no table",
@@ -114,9 +114,9 @@ def test_all_is_green_where_all_is_well() -> None:
             "device 1: in only one of /dev and",
         ),
         (replace(ASCEND, cards=(0, 1, 2)), "npu-smi", "yellow", "card 2 is listed by -l, but"),
-        (with_npus(info=ill("OK", "Warning")), "health", "yellow", "Warning on NPU 1"),
-        (with_npus(info=ill("Alarm", "Warning")), "health", "red", "Alarm on NPU 0; Warning on"),
-        (with_npus(info=NpuInfo()), "health", "yellow", "not known"),
+        (with_npus(table=ill("OK", "Warning")), "health", "yellow", "Warning on NPU 1"),
+        (with_npus(table=ill("Alarm", "Warning")), "health", "red", "Alarm on NPU 0; Warning on"),
+        (with_npus(table=NpuInfo()), "health", "yellow", "not known"),
         (with_npus(holders=(Holder(1, 7, "x"),)), "free", "yellow", "NPU 1 is held by pid 7 (x)"),
         (
             with_network(addresses={0: "10.0.0.1", 1: "10.0.0.1"}),

@@ -13,14 +13,8 @@ from launcher.host.addresses import host_name, own_addresses
 from launcher.host.hccn import parse_link, parse_tls
 from launcher.host.npu import Npu, NpuInfo, NpuProcess
 from launcher.host.npu_queries import Chip, ChipMap
-from launcher.host.npus import (
-    Npus,
-    find_holders,
-    list_npus,
-    logical_ids,
-    look_at_npus,
-    near_cores,
-)
+from launcher.host.npu_survey import find_holders, logical_ids, near_cores
+from launcher.host.npus import Npus, list_npus, look_at_npus
 
 
 def card(number: int, *, bus_id: str = "0000:C1:00.0") -> Npu:
