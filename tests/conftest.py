@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 _OF_A_JOB = ("LAUNCHER_", "MS_", "RANK_", "DEVICE_", "HCCL_", "ASCEND_", "OMPI_", "PMIX_", "SLURM_")
+
+
+def pytest_configure() -> None:
+    """Let no test inherit ignored signals: from nohup, or from a shell's background job."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 @pytest.fixture(autouse=True)
