@@ -25,6 +25,8 @@ LOCAL_RANK = _PREFIX + "LOCAL_RANK"
 NODE_RANK = _PREFIX + "NODE_RANK"
 DEVICE_TARGET = _PREFIX + "DEVICE_TARGET"
 CPUS = _PREFIX + "CPUS"
+RESUME = "LAUNCHER_RESUME"
+"""What ``--resume`` asks of a worker: none, auto, or the path of a checkpoint."""
 
 EXIT_USAGE = 2
 EXIT_TEMPORARY = 75
@@ -41,7 +43,8 @@ class RankEnv:
 
     ``rank`` is None where another launcher leaves the numbering to MindSpore's scheduler (msrun
     without ``--node_rank``); it is known only after ``init()``. ``cpus`` is this worker's share of
-    the cores, to which it binds itself where the launcher could not do it beforehand.
+    the cores, to which it binds itself where the launcher could not do it beforehand. ``resume`` is
+    ``none``, ``auto`` (from the run directory's newest whole checkpoint) or a checkpoint's path.
     """
 
     rank: int | None = 0
@@ -54,6 +57,7 @@ class RankEnv:
     attempt: int = 0
     run_dir: Path | None = None
     job_id: str | None = None
+    resume: str = "none"
 
     def to_environ(self) -> dict[str, str]:
         """Return the variables that :meth:`from_environ` reads back to an equal value."""
@@ -68,6 +72,7 @@ class RankEnv:
             ATTEMPT: self.attempt,
             RUN_DIR: self.run_dir,
             JOB_TAG: self.job_id,
+            RESUME: self.resume,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -110,6 +115,7 @@ class RankEnv:
             attempt=_number(environ, ATTEMPT) or 0,
             run_dir=Path(run_dir) if run_dir else None,
             job_id=environ.get(JOB_TAG),
+            resume=environ.get(RESUME) or "none",
         )
 
 

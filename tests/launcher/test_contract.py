@@ -32,6 +32,7 @@ NUMBERS = st.integers(0, 10_000)
     attempt=NUMBERS,
     run_dir=st.none() | st.just(Path("/runs/a b/c")),
     job_id=st.none() | st.text("0123456789abcdef:", min_size=1),
+    resume=st.sampled_from(["none", "auto", "/runs/a b/ckpt/step_3"]),
 )
 def test_who_a_rank_is_survives_its_environment(
     rank: int,
@@ -44,6 +45,7 @@ def test_who_a_rank_is_survives_its_environment(
     attempt: int,
     run_dir: Path | None,
     job_id: str | None,
+    resume: str,
 ) -> None:
     env = RankEnv(
         rank=rank,
@@ -56,6 +58,7 @@ def test_who_a_rank_is_survives_its_environment(
         attempt=attempt,
         run_dir=run_dir,
         job_id=job_id,
+        resume=resume,
     )
     assert RankEnv.from_environ(env.to_environ()) == env
 
