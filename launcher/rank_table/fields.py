@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Any
 
 from launcher.rank_table.problem import Report, given, step
@@ -144,8 +145,9 @@ def check_address(report: Report, text: str, path: str) -> bool:
     return False
 
 
+@lru_cache(maxsize=1 << 15)
 def parse_address(text: str) -> Address | None:
-    """Return the address that a text is, or None."""
+    """Return the address that a text is, or None; a table names each of its own several times."""
     if len(text) > 128:
         return None
     try:
@@ -191,6 +193,8 @@ def note_unknown(
     report: Report, seen: set[str], item: dict[str, Any], known: AbstractSet[str], path: str
 ) -> None:
     """Note keys that no parser reads, each once per place in the table."""
+    if item.keys() <= known:
+        return
     for key in item:
         if key in known:
             continue

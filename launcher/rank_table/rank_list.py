@@ -5,6 +5,7 @@ Facts: HCCL user guide, cluster_info_config/rank_table_config_a5.md.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -32,7 +33,7 @@ _MAX_ADDRESSES = 24
 _MAX_PORTS = 16
 _BY_TOPOLOGY_FILE = "TOPO_FILE_DESC"
 _NET_TYPES = (_BY_TOPOLOGY_FILE, "CLOS")
-_EID_DIGITS = 32
+_EID = re.compile("[0-9a-fA-F]{32}")
 
 _TABLE_KEYS = {"version", "status", "rank_count", "rank_list"}
 _RANK_KEYS = {"rank_id", "local_id", "device_id", "level_list", "device_port", "host_port"}
@@ -122,8 +123,8 @@ def _address(report: Report, seen: set[str], row: dict[str, Any], path: str) -> 
 def _check_type(report: Report, kind: str, addr: str, path: str) -> None:
     where = f"{path}.addr"
     if kind.upper() == "EID":
-        if len(addr) != _EID_DIGITS or not all(c in "0123456789abcdefABCDEF" for c in addr):
-            message = f"{given(addr)} is no EID: {_EID_DIGITS} hexadecimal digits are expected"
+        if not _EID.fullmatch(addr):
+            message = f"{given(addr)} is no EID: 32 hexadecimal digits are expected"
             report.bad("address-invalid", where, message)
     elif kind.upper() not in ("IPV4", "IPV6"):
         message = f"addr_type is {given(kind)}: EID, IPV4 or IPV6 is expected"
