@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cifar_dist.commands import config, evaluate, export, models, predict, train
+from cifar_dist.commands import config, evaluate, export, models, predict, schedule, train
 from cifar_dist.errors import CifarDistError
 from cifar_dist.observe.console import say
 from launcher.contract import (
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m cifar_dist", description=DESCRIPTION, allow_abbrev=False
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (train, evaluate, predict, export, models, config):
+    for command in (train, evaluate, predict, export, models, config, schedule):
         command.add_parser(subparsers)
     return parser
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_dist.config.schema import OptimizerConfig, ScheduleConfig
+from cifar_dist.config.schema import Config, OptimizerConfig, ScheduleConfig
+
+
+def rates_of_run(
+    config: Config, *, steps_per_epoch: int, global_batch_size: int
+) -> NDArray[np.float32]:
+    """Return the learning rate of every step of a recipe's run, with its :func:`batch_factor`."""
+    rates = learning_rates(
+        config.optimizer,
+        config.schedule,
+        epochs=config.train.epochs,
+        steps_per_epoch=steps_per_epoch,
+    )
+    return rates * np.float32(batch_factor(config.optimizer, global_batch_size))
 
 
 def learning_rates(

@@ -51,6 +51,17 @@ def open_dataset(data: DataConfig, split: Split) -> Dataset:
     return whole.where(~chosen).first(data.max_train_images)
 
 
+def count_training_images(data: DataConfig) -> int:
+    """Return how many images a recipe trains on, without reading one."""
+    if data.source == "synthetic":
+        whole = data.synthetic_train_images
+    else:
+        layout = cifar100.LAYOUT if data.source == "cifar100" else cifar10.LAYOUT
+        whole = sum(layout.records["train"].values())
+    left = max(0, whole - data.validation_images)
+    return left if data.max_train_images is None else min(left, data.max_train_images)
+
+
 def prepare(data: DataConfig, *, say: Say | None = None) -> str:
     """Fetch what is missing and check every file, before any worker waits for another.
 

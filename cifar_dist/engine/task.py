@@ -26,7 +26,7 @@ from cifar_dist.engine.step import EvalStep, TrainStep
 from cifar_dist.models import create_model
 from cifar_dist.runtime.collectives import Collectives, collectives_of
 from cifar_dist.runtime.context import DistContext
-from cifar_dist.schedule import batch_factor, learning_rates
+from cifar_dist.schedule import rates_of_run
 
 LOADERS: dict[str, type[TrainBatches] | type[GraphBatches]] = {
     "project": TrainBatches,
@@ -114,13 +114,11 @@ def build_train_task(
     """
     plan = plan_batches(config, rank=context.rank, world_size=context.world_size)
     batches = LOADERS[config.data.loader](train_set, plan)
-    rates = learning_rates(
-        config.optimizer,
-        config.schedule,
-        epochs=config.train.epochs,
+    rates = rates_of_run(
+        config,
         steps_per_epoch=batches.steps_per_epoch,
+        global_batch_size=plan.global_batch_size,
     )
-    rates *= np.float32(batch_factor(config.optimizer, plan.global_batch_size))
     evaluation = build_eval_task(config, context, eval_set, split=split_for_training(config.data))
     step = TrainStep(evaluation.network, config, rates, context.world_size)
     return TrainTask(step, batches, rates, evaluation)
