@@ -6,6 +6,7 @@ CifarDistError                exit 1
  +-- ModelError               exit 2: no such model, or it does not fit what was asked of it
  +-- CheckpointError          exit 2: a checkpoint is missing, damaged or of another run
  +-- OutputError              exit 2: a file or folder cannot be written
+ +-- BadNumbersError          exit 1: a loss or weights that training cannot go on with
  +-- ExportError              exit 1: a network has no place in a file format
  +-- NotComputableError       exit 1: a number has no value, such as an accuracy of no images
  +-- NotReadyError            exit 75: something is not there yet; the same command may work later
@@ -53,6 +54,17 @@ class OutputError(CifarDistError):
     """A file or folder that was asked for cannot be written."""
 
     exit_code = EXIT_USAGE
+
+
+class BadNumbersError(CifarDistError):
+    """A loss or weights that training cannot go on with.
+
+    ``batch_step`` is the step whose batch may be at fault, None where none is.
+    """
+
+    def __init__(self, message: str, *, batch_step: int | None = None) -> None:
+        super().__init__(message)
+        self.batch_step = batch_step
 
 
 class ExportError(CifarDistError):

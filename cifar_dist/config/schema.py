@@ -120,6 +120,31 @@ class MonitorConfig(Section):
         default=20, ge=1, description="Steps between two lines on the screen and in metrics.jsonl."
     )
     tensorboard: bool = Field(default=True, description="Write TensorBoard events into tb/.")
+    drift_interval_steps: int | None = Field(
+        default=500,
+        ge=1,
+        description="Steps between two checks that all weights are finite and the same bits on all "
+        "ranks, which are also made before each checkpoint. null: never.",
+    )
+    on_bad_numbers: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="What follows a loss or weights that are not finite, and a loss that explodes. "
+        "stop: the run ends with a report of the batch; skip: it goes back to the last checkpoint "
+        "and leaves the batch out.",
+    )
+    explosion_factor: float | None = Field(
+        default=None,
+        gt=1,
+        le=1e6,
+        description="A loss so many times the median of the last 20 reports, and above that of "
+        "guessing, is an explosion. null: none is; a loss may rise a lot and yet fall again.",
+    )
+    skipped_steps_limit: int = Field(
+        default=30,
+        ge=1,
+        description="So many steps in a row without an update for overflow are wrong: from the "
+        "largest loss scale to 1 it takes 24.",
+    )
 
 
 class Config(Section):

@@ -100,6 +100,7 @@ class Batches(ABC):
                 f"a global batch of {plan.global_batch_size:,} is more than the {len(dataset):,} "
                 "training images: lower data.global_batch_size or data.batch_size"
             )
+        self.num_images = len(dataset)
         self._labels = dataset.labels
 
     @abstractmethod

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from mindspore import Tensor
+from numpy.typing import NDArray
 
 from cifar_dist.runtime.collectives import Collectives
 
@@ -18,12 +19,13 @@ class Reading:
     """Means over the steps of an interval.
 
     ``loss`` is over all ranks; ``step_s`` is None where the interval held only the first step,
-    which compiles.
+    which compiles; ``own_losses`` are this rank's, float32[steps].
     """
 
     loss: float
     step_s: float | None
     data_wait_s: float
+    own_losses: NDArray[np.float32]
 
 
 class Meter:
@@ -62,20 +64,25 @@ class Meter:
             self._timed_steps += 1
         self._step_start = self._clock()
 
+    @property
+    def has_losses(self) -> bool:
+        """Whether there were steps since the last reading."""
+        return bool(self._losses)
+
     def read(self) -> Reading:
         """End the interval: wait for the device, and average the loss over all ranks.
 
         Every rank must call it after the same steps.
         """
         steps = len(self._losses)
-        mean = np.mean([loss.asnumpy() for loss in self._losses], dtype=np.float64)
+        own_losses = np.array([loss.asnumpy() for loss in self._losses], dtype=np.float32)
+        mean = own_losses.mean(dtype=np.float64)
         elapsed_s = self._clock() - self._interval_start
         self.train_s += elapsed_s if self._timed_steps else 0.0
         step_s = elapsed_s / self._timed_steps if self._timed_steps else None
         summed = self._group.sum_floats(np.array([mean], dtype=np.float32))
-        reading = Reading(
-            float(summed[0]) / self._group.world_size, step_s, self._data_wait_s / steps
-        )
+        loss = float(summed[0]) / self._group.world_size
+        reading = Reading(loss, step_s, self._data_wait_s / steps, own_losses)
         self._losses, self._timed_steps, self._data_wait_s = [], 0, 0.0
         self._interval_start = self._step_start = self._clock()
         return reading

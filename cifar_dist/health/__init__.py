@@ -1,0 +1,1 @@
+"""Whether a run's numbers are sound: rules, checksums and the report, as functions of values."""
