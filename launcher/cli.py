@@ -17,7 +17,8 @@ python -m launcher [options] --config RECIPE [key=value ...]
        python -m launcher [options] -- script.py [args ...]
        python -m launcher [options] -- -m package.module [args ...]
        python -m launcher doctor [--json]
-       python -m launcher rank-table make|check|show|merge ..."""
+       python -m launcher rank-table make|check|show|merge ...
+       python -m launcher report RUN_DIR [RUN_DIR ...]"""
 
 _ABOUT = "Start one worker per device, watch them, end them together, and say what went wrong."
 
@@ -30,6 +31,7 @@ examples:
   python -m launcher --cluster two_nodes_16p.yaml --node-rank 1 --dry-run -- train.py
   python -m launcher rank-table make -o table.json       of this node's NPUs
   python -m launcher doctor                              can a job run here?
+  python -m launcher report runs/resnet50/20261124-053306
 
 words:
   worker      one process that drives one device
@@ -51,7 +53,11 @@ Dashes and underscores are equal. Precedence: option, environment variable, defa
 """
 
 
-_COMMANDS = {"doctor": "launcher.doctor.cli", "rank-table": "launcher.rank_table.cli"}
+_COMMANDS = {
+    "doctor": "launcher.doctor.cli",
+    "rank-table": "launcher.rank_table.cli",
+    "report": "launcher.report.cli",
+}
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -131,7 +137,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> LaunchSpec | 
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run doctor or rank-table, which are loaded only here; return the exit code.
+    """Run one of the other commands, which are loaded only here; return the exit code.
 
     Raises:
         UsageError: an argument is not understood.

@@ -1,0 +1,1 @@
+"""A run directory as one page: what happened, in numbers, pictures and words."""

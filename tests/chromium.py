@@ -1,0 +1,176 @@
+"""A headless Chromium, driven through its DevTools protocol over a pair of pipes.
+
+Used by tests and by scripts/screenshots. Nothing is installed for it: the protocol is JSON objects
+that end with a zero byte (https://chromedevtools.github.io/devtools-protocol).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+LONG_S = 60.0
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_SWITCHES = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+)
+
+
+def find_chromium() -> str | None:
+    """Return the path of a Chromium, or None; ``CHROMIUM`` names another one."""
+    named = os.environ.get("CHROMIUM")
+    return named or next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
+@dataclass
+class Seen:
+    """What a page did: addresses that it asked for, and complaints on its console."""
+
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+class Chromium:
+    """One browser with one page. Leaving the context ends it and removes its profile."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.seen = Seen()
+        self._number = 0
+        self._session: str | None = None
+        self._buffer = b""
+
+    def __enter__(self) -> Chromium:
+        self._profile = tempfile.mkdtemp(prefix="chromium-")
+        to_read, self._to = os.pipe()
+        self._from, to_write = os.pipe()
+        command = [self._path, *_SWITCHES, f"--user-data-dir={self._profile}", "about:blank"]
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", f'exec 3<&{to_read} 4>&{to_write}; exec "$@"', "sh", *command],
+            pass_fds=(to_read, to_write),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        os.close(to_read)
+        os.close(to_write)
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Network", "Log", "Runtime"):
+            self.call(f"{domain}.enable")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._to)
+        os.close(self._from)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, 9)
+            self._process.wait(10)
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+    def open(self, address: str, *, width: int, height: int, dark: bool = False) -> Seen:
+        """Open a page as a window of this size would show it; return what it did meanwhile."""
+        self.seen = Seen()
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.call("Page.navigate", url=address)
+        self._wait_for("Page.loadEventFired")
+        return self.seen
+
+    def value(self, expression: str) -> Any:
+        """Return what a JavaScript expression gives in the page."""
+        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        return found["result"].get("value")
+
+    def screenshot(self, *, whole_page: bool = False) -> bytes:
+        """Return the page as PNG: what the window shows, or all of it."""
+        found = (
+            self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole_page)
+            if not whole_page
+            else self.call(
+                "Page.captureScreenshot",
+                format="png",
+                captureBeyondViewport=True,
+                clip={**self.call("Page.getLayoutMetrics")["cssContentSize"], "scale": 1},
+            )
+        )
+        return base64.b64decode(found["data"])
+
+    def call(self, method: str, **values: Any) -> Mapping[str, Any]:
+        """Call a method of the protocol and return its result."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": values}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        os.write(self._to, json.dumps(message).encode() + b"\0")
+        deadline_s = time.monotonic() + LONG_S
+        while True:
+            answer = self._read(deadline_s)
+            if answer.get("id") == self._number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                result: Mapping[str, Any] = answer["result"]
+                return result
+
+    def _wait_for(self, event: str) -> None:
+        deadline_s = time.monotonic() + LONG_S
+        while self._read(deadline_s).get("method") != event:
+            pass
+
+    def _read(self, deadline_s: float) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0 or not select.select([self._from], [], [], left_s)[0]:
+                raise TimeoutError(f"{self._path} did not answer for {LONG_S:g} s")
+            block = os.read(self._from, 1 << 20)
+            if not block:
+                raise RuntimeError(f"{self._path} ended (code {self._process.poll()})")
+            self._buffer += block
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        message: dict[str, Any] = json.loads(line)
+        self._note(message.get("method"), message.get("params", {}))
+        return message
+
+    def _note(self, method: str | None, values: Mapping[str, Any]) -> None:
+        if method == "Network.requestWillBeSent":
+            self.seen.requests.append(values["request"]["url"])
+        elif method == "Log.entryAdded" and values["entry"]["level"] in ("error", "warning"):
+            self.seen.complaints.append(values["entry"]["text"])
+        elif method == "Runtime.consoleAPICalled":
+            self.seen.complaints.append(json.dumps(values["args"]))
+        elif method == "Runtime.exceptionThrown":
+            self.seen.complaints.append(json.dumps(values["exceptionDetails"]))
