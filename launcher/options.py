@@ -39,8 +39,11 @@ class LaunchSpec:
     rank_table: Path | None = None
     rank_table_timeout_s: float = 300.0
     rendezvous: str = "auto"
+    nnodes: int | None = None
     node_rank: int | None = None
+    master_addr: str | None = None
     master_port: int | None = None
+    join_timeout_s: float = 300.0
     bind: str = "cores"
     run_dir: Path | None = None
     max_restarts: int = 0
@@ -172,15 +175,23 @@ OPTIONS: tuple[Option, ...] = (
            "HCCL rank table: its servers and devices; one that is not completed is waited for"),
     Option("rank-table-timeout", "rank_table_timeout_s", WHERE, "S", "300", _seconds,
            "how long to wait for the rank table to be completed"),
+    Option("nnodes", "nnodes", WHERE, "N", "", _whole(1, 100_000),
+           "nodes of the job, a launcher on each; default: as Slurm, MindCluster or mpirun say"),
     Option("node-rank", "node_rank", WHERE, "R", "", _whole(0),
-           "which node of the cluster file or rank table this is; default: found by its addresses"),
+           "which of them this is, from 0; in a cluster file or rank table it is found by its "
+           "addresses"),
+    Option("master-addr", "master_addr", WHERE, "HOST", "", _text,
+           "address or name of node 0, the same on all nodes"),
     Option("rendezvous", "rendezvous", WHERE, "HOW", "auto",
            _one_of("auto", "cluster", "rank-table", "none"),
            "how ranks find each other: cluster = MindSpore's dynamic cluster with its scheduler; "
            "rank-table = HCCL reads the table; none = not our business; auto = rank-table if a "
            "table is given, else cluster, and none for one worker"),
     Option("master-port", "master_port", WHERE, "PORT", "", _whole(1024, 65535),
-           "port of the scheduler; default: a free one, with several nodes 8118"),
+           "port of the scheduler; default: a free one. With several nodes: where the launchers "
+           "meet, the same on all nodes; default 8118"),
+    Option("join-timeout", "join_timeout_s", WHERE, "S", "300", _seconds,
+           "how long nodes wait for each other at the start"),
     Option("bind", "bind", WHERE, "HOW", "cores", _one_of("none", "cores", "numa"),
            "cores = an even share of the allowed cores for each worker, those near its NPU first, "
            "and as many threads; numa = only cores of one NUMA node, its NPU's where known; "
@@ -205,8 +216,9 @@ OPTIONS: tuple[Option, ...] = (
 
 
 _RIVALS = {
-    "cluster": ("rank-table", "nproc", "devices"),
-    "rank-table": ("cluster", "nproc", "devices"),
+    "cluster": ("rank-table", "nproc", "devices", "nnodes", "master-addr"),
+    "rank-table": ("cluster", "nproc", "devices", "nnodes", "master-addr"),
+    "nnodes": ("cluster", "rank-table"),
     "nproc": ("cluster", "rank-table"),
     "devices": ("cluster", "rank-table"),
 }

@@ -18,6 +18,7 @@ class Reason(Enum):
     EXIT_SKEW = "some ranks ended well, others went on"
     STOPPED = "the launcher was stopped by a signal"
     START = "a process could not be started"
+    PEER = "another node of the job ended"
 
 
 @dataclass(frozen=True)
