@@ -130,13 +130,22 @@ def _number(environ: Mapping[str, str], name: str) -> int | None:
 
 @dataclass(frozen=True)
 class RunPaths:
-    """Every path of a run directory (DESIGN section 4)."""
+    """Every path of a run directory (DESIGN section 4).
+
+    On a disk that several nodes share, each writes a manifest and events of its own; all other
+    names hold a rank, which is one of the whole job.
+    """
 
     root: Path
+    node_rank: int = 0
 
     @property
     def manifest(self) -> Path:
-        return self.root / "manifest.json"
+        return self.root / f"manifest{self._of_node}.json"
+
+    @property
+    def _of_node(self) -> str:
+        return f"_node_{self.node_rank}" if self.node_rank else ""
 
     @property
     def config(self) -> Path:
@@ -148,7 +157,7 @@ class RunPaths:
 
     @property
     def events(self) -> Path:
-        return self.root / "events.jsonl"
+        return self.root / f"events{self._of_node}.jsonl"
 
     @property
     def metrics(self) -> Path:

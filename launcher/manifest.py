@@ -34,7 +34,7 @@ class Manifest:
 
     @property
     def paths(self) -> RunPaths:
-        return RunPaths(self.plan.run_dir)
+        return RunPaths(self.plan.run_dir, self.plan.node_rank)
 
     def write_start(self) -> None:
         write_atomic(self.paths.manifest, _json(self._known()), sync=False)

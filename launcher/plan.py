@@ -77,6 +77,8 @@ class Plan:
     node_rank: int = 0
     host: str = ""
     node: str = ""
+    sources: tuple[str, ...] = ()
+    """Who said which node this is and where the others are; empty for a job on one node."""
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -117,6 +119,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "world_size": plan.world_size,
         "nnodes": plan.nnodes,
         "node_rank": plan.node_rank,
+        "sources": list(plan.sources),
         "device_target": plan.device_target,
         "rendezvous": plan.rendezvous,
         "scheduler": process(plan.scheduler) if plan.scheduler else None,

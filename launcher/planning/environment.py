@@ -25,6 +25,10 @@ _OF_ANOTHER_RENDEZVOUS = frozenset(
         "ASCEND_DEVICE_ID",
     }
 )
+_OF_THIS_LAUNCHER = frozenset(
+    f"LAUNCHER_{name}" for name in ("TOKEN", "NNODES", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+)
+"""Not for workers: the secret, and a place that is not that of a launch inside of one."""
 _OF_ANOTHER_LAUNCHER = ("OMPI_", "PMIX_", "PMI_", "CM_CHIEF_", "CM_WORKER_")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
@@ -36,7 +40,8 @@ def leftovers(inherited: Mapping[str, str]) -> Overlay:
     return {
         name: None
         for name in sorted(inherited)
-        if name in _OF_ANOTHER_RENDEZVOUS or name.startswith(_OF_ANOTHER_LAUNCHER)
+        if name in _OF_ANOTHER_RENDEZVOUS | _OF_THIS_LAUNCHER
+        or name.startswith(_OF_ANOTHER_LAUNCHER)
     }
 
 

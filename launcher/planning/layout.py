@@ -5,7 +5,7 @@ The three become one value here, so that everything after it does not ask where 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -114,6 +114,27 @@ def alone(devices: Devices, name: str) -> Layout:
     """Return the layout of a job on this node only."""
     node = NodeLayout(name, tuple(range(devices.nproc)), devices.ids)
     return Layout(devices.target, (node,), "a job without --cluster or --rank-table")
+
+
+def over_nodes(
+    devices: Devices, workers: Sequence[int], *, node_rank: int, names: Sequence[str], source: str
+) -> Layout:
+    """Return the layout of nodes that have told each other how many workers they have.
+
+    Args:
+        devices: of this node; those of the others are theirs to know.
+        workers: of each node, in the order of node_rank.
+        names: what the nodes are called, as far as it is known.
+        source: who says which nodes there are, for messages.
+    """
+    nodes = []
+    first = 0
+    for index, count in enumerate(workers):
+        ids = devices.ids if index == node_rank else ()
+        name = names[index] if index < len(names) else f"node {index}"
+        nodes.append(NodeLayout(name, tuple(range(first, first + count)), ids))
+        first += count
+    return Layout(devices.target, tuple(nodes), source)
 
 
 def from_cluster(cluster: Cluster, source: str, rank_table: str | None = None) -> Layout:

@@ -10,7 +10,7 @@ from launcher.errors import UsageError
 from launcher.host.node import Host
 from launcher.options import LaunchSpec
 from launcher.plan import SCHEDULER, Identity, Plan, Policy, ProcessPlan
-from launcher.planning.affinity import share_cores, thread_count
+from launcher.planning.affinity import Shares, share_cores, thread_count
 from launcher.planning.command import worker_command
 from launcher.planning.devices import (
     ASCEND,
@@ -37,10 +37,12 @@ from launcher.planning.rendezvous import (
     CLUSTER,
     NONE,
     RANK_TABLE,
+    Meeting,
     Scheduler,
     TableFile,
     choose_rendezvous,
     master_port,
+    scheduler_at,
     scheduler_of,
 )
 from launcher.ranges import format_ranges
@@ -83,12 +85,14 @@ def make_plan(
     *,
     ports: Ports,
     layout: Layout | None = None,
+    meeting: Meeting | None = None,
 ) -> Plan:
     """Return every process of this node.
 
     Args:
         ports: asked only for what is needed: a scheduler's port, a block for HCCL.
-        layout: what a cluster file or rank table says; None = this node alone, by the options.
+        layout: which node runs what; None = this node alone, by the options.
+        meeting: what the nodes have agreed on; None = alone, or only to show it.
 
     Raises:
         UsageError: what was asked for cannot be run here.
@@ -103,49 +107,63 @@ def make_plan(
     device_notes = _check_devices(job)
     near = [host.npus.near.get(number, ()) for number in job.device_ids]
     shares = share_cores(spec.bind, host, len(job.node.ranks), near)
-    scheduler = _cluster(job, ports) if job.rendezvous == CLUSTER else None
+    scheduler = _cluster(job, ports, meeting) if job.rendezvous == CLUSTER else None
     hccl = _hccl(job, ports)
-
-    def worker(local_rank: int) -> ProcessPlan:
-        cpus = shares.cores[local_rank]
-        overlay = worker_environment(
-            replace(_who(job, local_rank), cpus=cpus),
-            inherited=host.environ,
-            rendezvous=scheduler or _table(job),
-            variables={**job.node.environment, **hccl.environment},
-            threads=thread_count(cpus, host.cpu_quota, len(shares.cores)) if cpus else None,
-        )
-        return ProcessPlan(
-            rank=job.node.ranks[local_rank],
-            local_rank=local_rank,
-            command=command,
-            environment={**overlay, **_visible(job)},
-            cpus=cpus,
-            # From one core MindSpore 2.10 joins a cluster only after many failed attempts: 63 to
-            # 88 s measured against 5 s. cifar_dist binds itself later; other scripts stay free.
-            binds_late=scheduler is not None and len(cpus) == 1,
-            device_id=job.device_ids[local_rank] if job.is_on_npus else None,
-            records_failures=records_failures,
-        )
-
+    settings = _Settings(command, records_failures, shares, scheduler, hccl)
     return Plan(
         job_id=identity.job_id,
         run_dir=identity.run_dir,
         world_size=layout.world_size,
         device_target=layout.target,
         rendezvous=job.rendezvous,
-        workers=tuple(worker(local_rank) for local_rank in range(len(job.node.ranks))),
+        workers=tuple(_worker(job, settings, number) for number in range(len(job.node.ranks))),
         scheduler=_scheduler(job, scheduler) if scheduler and node_rank == 0 else None,
         nnodes=layout.nnodes,
         node_rank=node_rank,
         host=host.name,
         node=job.node.name,
+        sources=meeting.sources if meeting else (),
         notes=(
             *device_notes,
             *shares.notes,
             *precedence_notes(host.environ, job.node.environment),
             *hccl.notes,
         ),
+    )
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What was found out for the workers of this node before the first of them is described."""
+
+    command: tuple[str, ...]
+    records_failures: bool
+    shares: Shares
+    scheduler: Scheduler | None
+    hccl: HcclSettings
+
+
+def _worker(job: _Job, settings: _Settings, local_rank: int) -> ProcessPlan:
+    cpus = settings.shares.cores[local_rank]
+    count = len(settings.shares.cores)
+    overlay = worker_environment(
+        replace(_who(job, local_rank), cpus=cpus),
+        inherited=job.host.environ,
+        rendezvous=settings.scheduler or _table(job),
+        variables={**job.node.environment, **settings.hccl.environment},
+        threads=thread_count(cpus, job.host.cpu_quota, count) if cpus else None,
+    )
+    return ProcessPlan(
+        rank=job.node.ranks[local_rank],
+        local_rank=local_rank,
+        command=settings.command,
+        environment={**overlay, **_visible(job)},
+        cpus=cpus,
+        # From one core MindSpore 2.10 joins a cluster only after many failed attempts: 63 to
+        # 88 s measured against 5 s. cifar_dist binds itself later; other scripts stay free.
+        binds_late=settings.scheduler is not None and len(cpus) == 1,
+        device_id=job.device_ids[local_rank] if job.is_on_npus else None,
+        records_failures=settings.records_failures,
     )
 
 
@@ -164,7 +182,9 @@ def _who(job: _Job, local_rank: int) -> RankEnv:
     )
 
 
-def _cluster(job: _Job, ports: Ports) -> Scheduler:
+def _cluster(job: _Job, ports: Ports, meeting: Meeting | None) -> Scheduler:
+    if meeting is not None and meeting.scheduler_host:
+        return scheduler_at(job.spec, job.layout, meeting)
     fixed = master_port(job.spec, job.layout)
     listens = job.node_rank == 0 and not job.spec.dry_run
     port = ports.choose() if listens or fixed is None else fixed

@@ -52,6 +52,23 @@ class Scheduler:
 
 
 @dataclass(frozen=True)
+class Meeting:
+    """What the launchers of several nodes know of each other when they plan.
+
+    Args:
+        scheduler_host: the address of MindSpore's scheduler; "" where they have not met.
+        scheduler_port: its port.
+        own_address: this node's, by which it reaches node 0.
+        sources: who said which node this is, and where the others are.
+    """
+
+    scheduler_host: str = ""
+    scheduler_port: int = 0
+    own_address: str = ""
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TableFile:
     """The rank table that HCCL reads; it needs no scheduler."""
 
@@ -98,6 +115,17 @@ def scheduler_of(spec: LaunchSpec, layout: Layout, node_rank: int, port: int) ->
             f"{layout.source}: the dynamic cluster needs an address of node 0, and {host!r} is a "
             "name; give its host_ip in the table, or its address in a cluster file (--cluster)"
         )
-    patience_s = max(_LEAST_PATIENCE_S, int(max(spec.hang_timeout_s, spec.exit_skew_s)) + 60)
     own = layout.nodes[node_rank].address if address.version == 6 else ""
-    return Scheduler(host, port, layout.world_size, patience_s, own)
+    return Scheduler(host, port, layout.world_size, _patience_s(spec), own)
+
+
+def scheduler_at(spec: LaunchSpec, layout: Layout, meeting: Meeting) -> Scheduler:
+    """Return the scheduler that node 0 has told of."""
+    own = meeting.own_address if ":" in meeting.scheduler_host else ""
+    return Scheduler(
+        meeting.scheduler_host, meeting.scheduler_port, layout.world_size, _patience_s(spec), own
+    )
+
+
+def _patience_s(spec: LaunchSpec) -> int:
+    return max(_LEAST_PATIENCE_S, int(max(spec.hang_timeout_s, spec.exit_skew_s)) + 60)
