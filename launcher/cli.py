@@ -18,7 +18,8 @@ python -m launcher [options] --config RECIPE [key=value ...]
        python -m launcher [options] -- -m package.module [args ...]
        python -m launcher doctor [--json]
        python -m launcher rank-table make|check|show|merge ...
-       python -m launcher report RUN_DIR [RUN_DIR ...]"""
+       python -m launcher report RUN_DIR [RUN_DIR ...]
+       python -m launcher status [RUN_DIR] [--json]"""
 
 _ABOUT = "Start one worker per device, watch them, end them together, and say what went wrong."
 
@@ -32,6 +33,7 @@ examples:
   python -m launcher rank-table make -o table.json       of this node's NPUs
   python -m launcher doctor                              can a job run here?
   python -m launcher report runs/resnet50/20261124-053306
+  python -m launcher status                              which jobs run, and how they stand
 
 words:
   worker      one process that drives one device
@@ -57,6 +59,7 @@ _COMMANDS = {
     "doctor": "launcher.doctor.cli",
     "rank-table": "launcher.rank_table.cli",
     "report": "launcher.report.cli",
+    "status": "launcher.status.cli",
 }
 
 

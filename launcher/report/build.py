@@ -36,7 +36,7 @@ def run_page(run: Run, *, foot: str) -> str:
             Section("result", "Result", result(run)),
             Section("missing", "What is missing", missing(run)),
             Section("failures", "Failures", failures(run)),
-            Section("curves", "Curves", curves_section(run)),
+            Section("curves", "Curves", curves_section(run) if trained else ""),
             Section("time", "Time", time_section(run) if trained else ""),
             Section("ranks", "Ranks", ranks_section(run)),
             Section("classes", "Classes", classes_section(run) if trained else ""),

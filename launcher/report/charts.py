@@ -10,7 +10,7 @@ from launcher.report.numbers import tick_labels, ticks
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 480, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 10, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 14, 10, 40
 MOST_BUCKETS = 240
 _SMOOTH_FROM = 80
 _SMOOTH_SHARE = 40
@@ -68,10 +68,10 @@ class _Frame:
         xs, ys = [x for x, _ in points], [y for _, y in points]
         low = min(ys) if axes.y_least is None else min(axes.y_least, *ys)
         high = max(ys) if axes.y_most is None else max(axes.y_most, *ys)
-        x_ticks = ticks(min(xs), max(xs))
-        x_high = max(xs) if max(xs) > min(xs) else min(xs) + 1
-        inside = [x for x in x_ticks if min(xs) <= x <= x_high]
-        return cls(inside or [min(xs)], ticks(low, high), min(xs), x_high)
+        x_low = 0.0 if 0 <= min(xs) <= max(xs) / 2 else min(xs)
+        x_high = max(xs) if max(xs) > x_low else x_low + 1
+        inside = [x for x in ticks(x_low, x_high) if x_low <= x <= x_high]
+        return cls(inside or [x_low], ticks(low, high), x_low, x_high)
 
     def place(self, x: float, y: float) -> Point:
         low, high = self.y_ticks[0], self.y_ticks[-1]

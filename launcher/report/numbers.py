@@ -22,7 +22,7 @@ def seconds(value: float | None) -> str:
 
 def percent(value: float | None, digits: int = 2) -> str:
     """Return a ratio in percent."""
-    return DASH if value is None else f"{100 * value:.{digits}f} %"
+    return DASH if value is None else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def count(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -48,10 +49,10 @@ def read_run(
 
     Args:
         path: the directory.
-        is_alive: whether processes of the job with this id run on this host.
+        is_alive: whether processes of the job with this id ("": it is not known) run on this host.
         clock: seconds of the wall clock.
     """
-    paths, now_s = RunPaths(path.absolute()), clock()
+    paths, now_s = RunPaths(Path(os.path.realpath(path))), clock()
     manifest = read_object(paths.manifest)
     event_lines, metric_lines = Lines(paths.events), Lines(paths.metrics)
     events, metrics = events_of(event_lines), collect(metric_lines)
@@ -146,7 +147,7 @@ def _state(
     if exit_code is not None:
         return State.ENDED_WELL if exit_code == 0 else State.FAILED
     job_id = job_id_of(manifest, events)
-    if job_id and is_alive(job_id):
+    if is_alive(job_id):
         return State.RUNNING
     times = [sign.time_s for sign in signs if sign.time_s is not None and sign.phase != "done"]
     if any(0 <= now_s - time_s < QUIET_S for time_s in times) and not job_id:
@@ -221,6 +222,8 @@ def _missing(
     """Return what is absent, damaged or only sampled, in words."""
     found = []
     for name, use in _EXPECTED.items():
+        if name == "config.yaml" and size_of(paths.metrics) is None:
+            continue
         if size_of(paths.root / name) is None:
             found.append(f"{name} is not there: {use} cannot be shown")
     if manifest is None and size_of(paths.manifest) is not None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from launcher.report.files import number, text
-from launcher.report.markup import block, escape, folded, note, pairs
+from launcher.report.markup import block, escape, folded, note
 from launcher.report.numbers import clock, count, percent, seconds
 from launcher.report.run import Failure, LogTail, Run, State
 from launcher.report.times import duration, median_speed
+from launcher.words import status_in_words
 
 STYLES = {
     State.ENDED_WELL: "ok",
@@ -97,8 +98,13 @@ def _cause(run: Run) -> str:
     more += _facts(failure) if failure is not None else ""
     return (
         f'<div class="cause"><p><b>{escape(words)}</b></p>{more}</div>'
-        '<p class="note">Traceback and last lines: <a href="#failures">Failures</a>.</p>'
+        f'<p class="note">More: {_links(run)}.</p>'
     )
+
+
+def _links(run: Run) -> str:
+    traceback = '<a href="#failures">traceback</a>, ' if run.failures else ""
+    return f'{traceback}<a href="#logs">last lines of the log</a>, <a href="#story">time line</a>'
 
 
 def _lost(run: Run) -> str:
@@ -120,18 +126,18 @@ def _how_ended(run: Run) -> str:
     if not ends:
         return ""
     code = ends[-1].returncode or 0
-    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return status_in_words(code)
 
 
 def _facts(failure: Failure) -> str:
     facts = [
-        ("host", failure.host),
-        ("device", failure.device),
-        ("phase", failure.phase),
-        ("attempt", str(failure.attempt) if failure.attempt else ""),
-        ("at", clock(failure.time_s) if failure.time_s is not None else ""),
+        f"host {failure.host}" if failure.host else "",
+        f"device {failure.device}" if failure.device else "",
+        f"phase {failure.phase}" if failure.phase else "",
+        f"attempt {failure.attempt}" if failure.attempt else "",
+        clock(failure.time_s) if failure.time_s is not None else "",
     ]
-    return pairs((name, escape(value)) for name, value in facts if value)
+    return note(", ".join(fact for fact in facts if fact))
 
 
 def _stale(run: Run) -> str:
@@ -157,8 +163,7 @@ def root_cause(run: Run) -> Failure | None:
 
 
 def failures(run: Run) -> str:
-    """Return tracebacks and last lines, the root cause first; of a run that goes on or ended well
-    the end of rank 0's log."""
+    """Return what the ranks themselves recorded, the root cause first and open."""
     cause = root_cause(run)
     records = sorted(run.failures, key=lambda one: (one is not cause, -one.attempt, one.rank))
     parts = [_record(one, is_open=one is cause) for one in records[:MOST_FAILURES]]

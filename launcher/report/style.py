@@ -31,9 +31,10 @@ a{color:var(--c0);text-decoration:none}
 a:hover{text-decoration:underline}
 :target{scroll-margin-top:76px}
 .state{display:inline-block;padding:1px 10px;border-radius:99px;font-size:.85rem;font-weight:600;
-border:1.5px solid currentColor;vertical-align:4px;margin-left:6px;white-space:nowrap}
+border:1.5px solid currentColor;white-space:nowrap}
+h1 .state{vertical-align:4px;margin-left:6px}td .state{padding:0 8px;font-size:.8rem}
 .ok{color:var(--c2)}.bad{color:var(--c1)}.run{color:var(--c0)}.off{color:var(--soft)}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px;
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:12px;
 margin:16px 0}
 .tiles div{background:var(--card);border-radius:8px;padding:10px 14px}
 .tiles b{display:block;font-size:1.35rem;font-weight:600;line-height:1.3}
@@ -75,6 +76,7 @@ th{text-align:left;font-weight:600;color:var(--soft);white-space:nowrap}
 td,th{padding:5px 14px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}
 td.n,th.n{text-align:right;white-space:nowrap}
 td:last-child,th:last-child{padding-right:0}
+table.tight td{white-space:nowrap}
 table.slim{width:auto;min-width:min(420px,100%)}
 .dot{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:8px}
 .meter{display:inline-block;width:72px;height:7px;border-radius:4px;margin-left:8px;
@@ -88,7 +90,8 @@ font-size:.92rem}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 details{margin:8px 0}
 summary{cursor:pointer;color:var(--c0);font-size:.92rem}
-.note{color:var(--soft);font-size:.92rem}
+.note{color:var(--soft);font-size:.92rem;overflow-wrap:anywhere}
+.one{max-width:560px}
 .cause{border-left:4px solid var(--c1);padding:2px 0 2px 16px;margin:16px 0}
 .cause b{overflow-wrap:anywhere}
 .faces{display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:12px}
@@ -98,9 +101,11 @@ overflow-wrap:anywhere}
 margin-bottom:6px}
 .shot{max-width:100%;height:auto;border-radius:8px}
 footer{max-width:1080px;margin:48px auto 0;padding:14px 20px 32px;color:var(--soft);
-font-size:.85rem;border-top:1px solid var(--line)}
+font-size:.85rem}
 @media(max-width:560px){main,header,nav ul{padding-left:14px;padding-right:14px}
-nav{position:static}h1{font-size:1.35rem}figure{padding:10px 8px}svg{font-size:14.5px}
-dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}}
+nav{position:static}h1{font-size:1.35rem}
+.tiles{grid-template-columns:repeat(auto-fill,minmax(140px,1fr))}
+figure{padding:10px 8px}svg{font-size:14.5px}
+dl{grid-template-columns:92px 1fr;gap:4px 12px}}
 @media print{nav{position:static}details{display:block}pre{max-height:none}}
 """

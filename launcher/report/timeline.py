@@ -20,7 +20,7 @@ _MARKED = {
 _KEYS = (
     ("k2", "ended well"),
     ("k1", "failed"),
-    ("k4", "stopped by the launcher"),
+    ("k7", "stopped by the launcher"),
     ("k0", "runs, or its end is not recorded"),
 )
 
@@ -66,7 +66,7 @@ def how(life: Life) -> tuple[str, str]:
         return "b2", "ended well"
     what = "exit code" if (life.returncode or 0) >= 0 else "signal"
     words = f"{what} {abs(life.returncode or 0)}"
-    return ("b4", f"stopped by the launcher, {words}") if life.stopped else ("b1", words)
+    return ("b7", f"stopped by the launcher, {words}") if life.stopped else ("b1", words)
 
 
 def _bar(life: Life, left: float, right: float, y: float) -> str:

@@ -15,6 +15,7 @@ from launcher.report.run import EvalPoint, Prediction, Run, TrainPoint
 from launcher.report.times import Part, split
 
 MOST_RANK_CURVES = 8
+_MS = Axes("ms", y_least=0)
 MOST_FACES = 12
 MOST_CLASS_ROWS = 200
 MOST_PICTURES = 6
@@ -42,11 +43,6 @@ def eval_points(
 
 def curves_section(run: Run) -> str:
     train, evals = run.metrics.train, run.metrics.evals
-    if not train and not evals:
-        return note(
-            "metrics.jsonl holds no record of training: there are no curves. "
-            "A script of your own gets them by writing such records, see DESIGN section 4."
-        )
     losses = [Series("train", points(train, lambda one: one.loss), 0)]
     losses += _of_evals(eval_points(evals, lambda one: one.loss))
     accuracies = _of_evals(eval_points(evals, lambda one: _percent(one.accuracy)))
@@ -118,7 +114,9 @@ def _untold(run: Run) -> str:
 
 
 def ranks_section(run: Run) -> str:
-    """Return step times per rank, and the last sign of life of each."""
+    """Return step times per rank, and the last sign of life of each; "" where there is neither."""
+    if not run.signs and not run.metrics.train:
+        return ""
     parts = [_rank_times(run.metrics.train)]
     if run.signs:
         rows = [
@@ -134,7 +132,7 @@ def ranks_section(run: Run) -> str:
             for sign in run.signs[:MOST_CLASS_ROWS]
         ]
         head = ("rank", "phase", "epoch", "step", "step time", "images/s", "last sign of life")
-        parts.append(table(head, rows, numbers=(0, 2, 3, 4, 5)))
+        parts.append(table(head, rows, numbers=(0, 2, 3, 4, 5), kind="tight"))
         if len(run.signs) > MOST_CLASS_ROWS:
             parts.append(note(f"and {len(run.signs) - MOST_CLASS_ROWS:,} more ranks"))
     else:
@@ -146,7 +144,7 @@ def _rank_times(train: Sequence[TrainPoint]) -> str:
     timed = [one for one in train if one.rank_step_ms]
     if not timed:
         only = points(train, lambda one: one.step_ms)
-        drawn = curves("Step time of rank 0", [Series("rank 0", only)], Axes("ms", y_least=0))
+        drawn = _one(curves("Step time of rank 0", [Series("rank 0", only)], _MS))
         words = "No step times per rank are recorded"
         return drawn + note(f"{words}; rank 0's are shown." if drawn else f"{words}.")
     ranks = max(len(one.rank_step_ms) for one in timed)
@@ -154,8 +152,13 @@ def _rank_times(train: Sequence[TrainPoint]) -> str:
         series = [Series(f"rank {r}", _of_rank(timed, r), r) for r in range(ranks)]
     else:
         series = _spread(timed)
-    drawn = curves("Step time per rank", series, Axes("ms", y_least=0))
+    drawn = _one(curves("Step time per rank", series, _MS))
     return drawn + note(_slowest(timed, ranks))
+
+
+def _one(picture: str) -> str:
+    """Keep a single curve as narrow as it is beside another one."""
+    return f'<div class="one">{picture}</div>' if picture else ""
 
 
 def _of_rank(timed: Sequence[TrainPoint], rank: int) -> list[Point]:
@@ -261,7 +264,8 @@ def predictions_section(run: Run) -> str:
             f"cifar_dist predict {escape(run.path)} IMAGES --output {escape(run.path / 'report')}"
             "</code></p>"
         )
-    return "".join([*parts, *_pictures(run.pictures)])
+    others = [one for one in run.pictures if not run.predictions or one.stem != "predictions"]
+    return "".join([*parts, *_pictures(others)])
 
 
 def _faces(title: str, rows: Sequence[Prediction], run: Run) -> str:
