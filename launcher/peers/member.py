@@ -6,7 +6,6 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import fields
 
 from launcher.environments.place import Place
@@ -22,7 +21,7 @@ from launcher.peers.wire import LIMIT, Line, LostError, Message
 
 _HANDSHAKE_S = 10.0
 _PAUSE_S = 0.5
-_GOODBYE_S = 2.0
+_SEND_S = 2.0
 
 
 class Member:
@@ -37,18 +36,13 @@ class Member:
         self._is_stopping = False
 
     def fileno(self) -> int:
-        """Return what is readable when there is something to :meth:`read`."""
-        return self._connected.fileno()
+        """Return what is readable when there is something to :meth:`read`; -1 = nothing more."""
+        return -1 if self._lost else self._connected.fileno()
 
     @property
     def own_address(self) -> str:
         """The address of this host by which it reaches node 0."""
         return str(self._connected.socket.getsockname()[0])
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the line to node 0 is no more: then nothing is to be waited for on it."""
-        return bool(self._lost)
 
     def title(self) -> str:
         return f"node 0 ({self._head_host})" if self._head_host else self._place.title(0)
@@ -135,14 +129,8 @@ class Member:
         self._send({"type": "ended", **own.to_message(time.monotonic())})
 
     def close(self) -> None:
-        if self._line is None:
-            return
-        deadline_s = time.monotonic() + _GOODBYE_S
-        while self._line.has_more and not self._lost and time.monotonic() < deadline_s:
-            select.select([], [self._line], [], deadline_s - time.monotonic())
-            with suppress(LostError):
-                self._line.flush()
-        self._line.close()
+        if self._line is not None:
+            self._line.close()
 
     @property
     def _connected(self) -> Line:
@@ -207,8 +195,12 @@ class Member:
     def _send(self, message: Message) -> None:
         if self._lost or self._line is None:
             return
+        deadline_s = time.monotonic() + _SEND_S
         try:
             self._line.send(message)
+            while self._line.has_more and (rest_s := deadline_s - time.monotonic()) > 0:
+                select.select([], [self._line], [], rest_s)
+                self._line.flush()
         except LostError as error:
             self._lost = str(error)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from launcher.contract import RunPaths
 from launcher.outcome import AttemptOutcome, Reason
 from launcher.plan import Plan, Policy
 from launcher.supervision.events import Console, EventLog
-from launcher.supervision.group import Group
+from launcher.supervision.group import Group, Peers
 from launcher.supervision.process import allow_files_for
 from launcher.supervision.protection import Protection
 from launcher.supervision.signals import STOPPING, Signals
@@ -22,6 +22,19 @@ LONGEST_PAUSE_S = 30.0
 MOST_WITHOUT_PROGRESS = 3
 SHORT_LIFE_S = 10.0
 """An attempt without heartbeats that ended sooner than this counts as one without progress."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """What the other nodes of a job say of the attempts of this one.
+
+    ``decide`` gets the outcomes and whether this node would allow another attempt; it waits until
+    all have ended theirs, and returns what :func:`_refusal` does, the same on every node.
+    """
+
+    peers: Peers
+    first_attempt: int
+    decide: Callable[[Sequence[AttemptOutcome], bool], str | None]
 
 
 def run_attempts(
@@ -35,6 +48,7 @@ def run_attempts(
     worth_a_restart: Callable[[AttemptOutcome], bool],
     fresh_environment: Callable[[int], Mapping[str, str]],
     pause_s: Callable[[int], float] | None = None,
+    company: Company | None = None,
 ) -> list[AttemptOutcome]:
     """Run the job, with restarts as the policy allows; call from the main thread.
 
@@ -42,6 +56,7 @@ def run_attempts(
         worth_a_restart: whether another attempt may end otherwise; asked after each failure.
         fresh_environment: new values of the variables that an attempt owns.
         pause_s: seconds to wait before the n-th restart (from 1).
+        company: the other nodes of the job; None = this is the only one.
 
     Returns:
         The outcome of every attempt, in order; never empty.
@@ -49,9 +64,10 @@ def run_attempts(
     pause_s = pause_s or back_off_s
     allow_files_for(len(plan.processes))
     outcomes: list[AttemptOutcome] = []
-    first = next_attempt(paths)
+    first = company.first_attempt if company else next_attempt(paths)
     with Protection(plan.job_id, paths.events, console.say) as protection:
-        site = Site(paths, events, console, signals, protection)
+        peers = company.peers if company else None
+        site = Site(paths, events, console, signals, protection, peers)
         while True:
             attempt = first + len(outcomes)
             fresh = fresh_environment(attempt) if outcomes else {}
@@ -59,13 +75,11 @@ def run_attempts(
             failed_ns = failure_time_ns(outcomes[-1]) if outcomes else None
             supervisor = Supervisor(current, policy, site=site, attempt=attempt)
             outcomes.append(supervisor.run(failed_ns=failed_ns))
-            if outcomes[-1].reason in (Reason.SUCCESS, Reason.STOPPED):
-                return outcomes
-            refusal = why_no_restart(outcomes, policy.max_restarts)
-            if refusal is None and not worth_a_restart(outcomes[-1]):
-                refusal = "another attempt would end in the same way"
+            refusal = _refusal(outcomes, policy, worth_a_restart)
+            if company is not None:
+                refusal = company.decide(outcomes, refusal is None)
             if refusal is not None:
-                if policy.max_restarts:
+                if refusal and policy.max_restarts:
                     console.say(f"no restart: {refusal}")
                 return outcomes
             wait_s = pause_s(len(outcomes))
@@ -74,6 +88,20 @@ def run_attempts(
             if stopped is not None:
                 outcomes[-1] = _stopped_before_restart(outcomes[-1], stopped)
                 return outcomes
+
+
+def _refusal(
+    outcomes: Sequence[AttemptOutcome],
+    policy: Policy,
+    worth_a_restart: Callable[[AttemptOutcome], bool],
+) -> str | None:
+    """Return why there is no further attempt, "" where nobody asks; None if there is one."""
+    if outcomes[-1].reason in (Reason.SUCCESS, Reason.STOPPED):
+        return ""
+    refusal = why_no_restart(outcomes, policy.max_restarts)
+    if refusal is None and not worth_a_restart(outcomes[-1]):
+        return "another attempt would end in the same way"
+    return refusal
 
 
 def next_attempt(paths: RunPaths) -> int:

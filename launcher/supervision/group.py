@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import selectors
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from launcher.plan import SCHEDULER, ProcessPlan
 from launcher.supervision.process import Child, start
@@ -12,22 +12,44 @@ from launcher.supervision.protection import Protection, reap_orphans
 from launcher.supervision.signals import Signals
 
 
+class Peers(Protocol):
+    """The launchers of the other nodes of a job."""
+
+    def fileno(self) -> int:
+        """Return what is readable when there is something to read; -1 = the line is no more."""
+
+    def read(self) -> list[str]:
+        """Return why this node has to end its workers, if it has to; never waits."""
+
+    def tell_stop(self, why: str) -> None:
+        """Let all nodes end their workers, because this one does."""
+
+
 class Happenings(NamedTuple):
-    """What one wait brought: children in the order of their ends, signals as they came."""
+    """What one wait brought: children in the order of their ends, signals and words as they came.
+
+    ``stops`` is why other nodes want this one to end.
+    """
 
     ended: tuple[Child, ...]
     signals: tuple[int, ...]
+    stops: tuple[str, ...] = ()
 
 
 class Group:
     """All processes of an attempt; their ends, signals to us and the guardian's end wake it."""
 
-    def __init__(self, job_id: str, protection: Protection, signals: Signals) -> None:
+    def __init__(
+        self, job_id: str, protection: Protection, signals: Signals, peers: Peers | None = None
+    ) -> None:
         self._job_id = job_id
         self._protection = protection
         self._signals = signals
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals, selectors.EVENT_READ)
+        self._peers = peers if peers is not None and peers.fileno() >= 0 else None
+        if self._peers is not None:
+            self._selector.register(self._peers, selectors.EVENT_READ)
         self._watch_guardian()
         self.children: dict[int, Child] = {}
 
@@ -56,10 +78,14 @@ class Group:
         """Wait until something happens, at the longest ``timeout_s`` seconds (None: for ever)."""
         ended: list[Child] = []
         signals: list[int] = []
+        stops: list[str] = []
         timeout_s = None if timeout_s is None else max(timeout_s, 0.0)
         for key, _ in self._selector.select(timeout_s):
             if key.fileobj is self._signals:
                 signals += self._signals.read()
+            elif self._peers is not None and key.fileobj is self._peers:
+                stops += self._peers.read()
+                self._forget_lost_peers()
             elif key.fileobj is self._protection.guardian:
                 self._selector.unregister(key.fileobj)
                 self._protection.renew()
@@ -69,12 +95,18 @@ class Group:
                 key.fileobj.reap()
                 ended.append(key.fileobj)
         reap_orphans(self._owns)
-        return Happenings(tuple(ended), tuple(signals))
+        return Happenings(tuple(ended), tuple(signals), tuple(stops))
 
     def signal_workers(self, number: int, *, ends: bool = True) -> None:
         """Signal all running workers (see :meth:`Child.signal`)."""
         for child in self.workers().values():
             child.signal(number, ends=ends)
+
+    def _forget_lost_peers(self) -> None:
+        """Stop looking at a line that is no more: it would be readable for ever."""
+        if self._peers is not None and self._peers.fileno() < 0:
+            self._selector.unregister(self._peers)
+            self._peers = None
 
     def _watch_guardian(self) -> None:
         if self._protection.guardian is not None:

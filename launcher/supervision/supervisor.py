@@ -18,7 +18,7 @@ from launcher.plan import SCHEDULER, Plan, Policy, ProcessPlan
 from launcher.supervision.cgroup import memory_kills
 from launcher.supervision.collect import prepare_folders, rank_outcome, tidy_folders
 from launcher.supervision.events import Console, EventLog
-from launcher.supervision.group import Group
+from launcher.supervision.group import Group, Peers
 from launcher.supervision.ladder import Ladder, Stop
 from launcher.supervision.lookout import Lookout
 from launcher.supervision.process import Child
@@ -35,6 +35,7 @@ class Site(NamedTuple):
     console: Console
     signals: Signals
     protection: Protection
+    peers: Peers | None = None
 
 
 class Supervisor:
@@ -46,7 +47,7 @@ class Supervisor:
         self._attempt = attempt
         self._tell = partial(site.events.write, attempt=attempt)
         say = site.console.say
-        self._group = Group(plan.job_id, site.protection, site.signals)
+        self._group = Group(plan.job_id, site.protection, site.signals, site.peers)
         self._ladder = Ladder(self._group, policy.grace_s, tell=self._tell, say=say)
         self._lookout = Lookout(policy, paths=site.paths, attempt=attempt, tell=self._tell, say=say)
         self._stop: Stop | None = None
@@ -107,6 +108,9 @@ class Supervisor:
             self._on_end(child)
         for number in happenings.signals:
             self._on_signal(number)
+        for why in happenings.stops:
+            if self._stop is None:
+                self._begin_stop(Stop(Reason.PEER, why))
         if self._stop is not None:
             self._ladder.act()
         elif (stop := self._lookout.look(self._group.workers())) is not None:
@@ -151,6 +155,8 @@ class Supervisor:
 
     def _begin_stop(self, stop: Stop) -> None:
         self._stop = stop
+        if self._site.peers is not None:
+            self._site.peers.tell_stop(stop.detail)
         self._ladder.begin(stop.detail)
 
     def _outcome(
