@@ -79,8 +79,11 @@ class Recorder:
         threading.excepthook = hook
 
     def write_exit(self, error: SystemExit) -> None:
-        """Record an exit with another code than 0; a text as code means 1."""
-        if error.code in (None, 0):
+        """Record an exit with another code than 0; a text as code means 1.
+
+        A script that has written down itself why it ends has said it better.
+        """
+        if error.code in (None, 0) or _has_own_record():
             return
         is_number = isinstance(error.code, int)
         message = f"exit code {error.code}" if is_number else f"{error.code} (exit code 1)"
@@ -125,6 +128,16 @@ class SigtermHeldBack:
             signal.signal(signal.SIGTERM, self._before)
         if self._came:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _has_own_record() -> bool:
+    contract = _contract()
+    own = contract.RankEnv.from_environ(os.environ)
+    if own.run_dir is None or own.rank is None:
+        return False
+    path = contract.RunPaths(own.run_dir).failure(own.attempt, own.rank)
+    record = contract.read_record(contract.FailureRecord, path)
+    return record is not None and record.pid == os.getpid()
 
 
 def _write_record(error: BaseException, message: str, moment: dict[str, int], fatal: bool) -> None:

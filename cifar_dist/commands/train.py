@@ -65,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
         for line in _description(task, train_set, folder.paths):
             say(line)
         observers = _observers(task, folder.paths)
-    train(task, Outlets(observers, progress, folder.paths.checkpoints))
+    paths = folder.paths
+    train(task, Outlets(observers, progress, paths.checkpoints, paths.report))
     for observer in observers:
         observer.close()
     if context.is_main:

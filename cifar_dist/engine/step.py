@@ -84,6 +84,7 @@ class TrainStep(nn.Cell):
         self.gradient = ops.value_and_grad(self.scaled_loss, None, weights)
         self.parts = train.accumulation_steps
         self.depend = ops.Depend()
+        self.not_a_number = Tensor(float("nan"), ms.float32)
         self.average = nn.DistributedGradReducer(weights, True, world_size)
         self.is_alone = world_size == 1
         self.clip_norm = config.optimizer.clip_norm
@@ -108,11 +109,17 @@ class TrainStep(nn.Cell):
         return loss * self.loss_scale
 
     def construct(self, *batch: Tensor) -> Tensor:
-        """Take what :func:`step_inputs` returns; return this rank's mean loss, float32[]."""
+        """Take what :func:`step_inputs` returns; return this rank's mean loss, float32[].
+
+        It is NaN where this rank's gradient is not finite, but for a step that may be skipped: a
+        ReLU on a CPU turns NaN into 0, so that the loss of a NaN image may look good.
+        """
         if self.parts == 1:
             loss, gradients = self.gradient(*batch)
         else:
             loss, gradients = self.gradient_in_parts(batch)
+        if not self.checks_overflow:
+            loss = ops.select(amp.all_finite(gradients), loss, self.not_a_number)
         if not self.is_alone:
             gradients = self.average(gradients)
         rate = self.rates[ops.minimum(self.steps, self.last)]

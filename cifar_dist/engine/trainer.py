@@ -17,6 +17,7 @@ from cifar_dist.engine.meter import Meter, Reading
 from cifar_dist.engine.state import to_arrays, train_parameters
 from cifar_dist.engine.step import step_inputs
 from cifar_dist.engine.task import EvalTask, TrainTask
+from cifar_dist.engine.watch import Watch
 from cifar_dist.observe.progress import ProgressFile
 from cifar_dist.observe.records import (
     CheckpointRecord,
@@ -40,6 +41,7 @@ class Outlets:
     observers: Sequence[Observer]
     progress: ProgressFile
     checkpoints: Path
+    report: Path
 
     def record(self, record: Record) -> None:
         for observer in self.observers:
@@ -51,10 +53,14 @@ def train(task: TrainTask, outlets: Outlets) -> EndRecord:
 
     Returns:
         what the last record says: the accuracy after the last step, the best one, the times.
+
+    Raises:
+        BadNumbersError: a loss or weights are wrong (see monitor); the same on every rank.
     """
     config, meter = task.evaluation.config, Meter(task.evaluation.group)
     total = task.total_steps
     accuracies: list[Accuracies] = []
+    watch = Watch(task, outlets.report)
     outlets.progress.phase("compile")
     task.step.set_train(True)
     with Prefetch(islice(task.batches.epochs(config.train.epochs), total)) as batches:
@@ -65,8 +71,12 @@ def train(task: TrainTask, outlets: Outlets) -> EndRecord:
                 outlets.progress.phase("train")
             outlets.progress.step(batch.epoch, number)
             if number % config.monitor.log_interval == 0 or number == total:
-                outlets.record(_train_record(task, meter.read(), batch.epoch, number))
+                reading = meter.read()
+                outlets.record(_train_record(task, reading, batch.epoch, number))
+                watch.judge(reading, number)
             with meter.paused():
+                if watch.weights_are_due(number) or _saves(task, number):
+                    watch.judge_weights(meter, number)
                 if _evaluates(task, number):
                     accuracies.append(_evaluate(task, outlets, number))
                 if _saves(task, number):

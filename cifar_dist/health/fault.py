@@ -43,7 +43,7 @@ class Fault:
     @property
     def is_of_a_batch(self) -> bool:
         """Whether leaving out the batch of the step may help."""
-        return self.kind != "drift"
+        return self.kind in ("loss", "explosion")
 
 
 def judge_losses(

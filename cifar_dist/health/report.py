@@ -14,11 +14,12 @@ from cifar_dist.health.fault import Fault
 from launcher.contract import write_atomic
 
 HINTS = {
-    "loss": "look at the images of that batch; a lower optimizer.lr or optimizer.clip_norm helps "
-    "where the loss grew before",
-    "explosion": "a lower optimizer.lr, a longer schedule.warmup_epochs or optimizer.clip_norm",
-    "skips": "a lower optimizer.lr or train.dtype=bfloat16; look at the images of that batch",
-    "weights": "a lower optimizer.lr or optimizer.clip_norm; look at the images of that batch",
+    "loss": "look at those images; where the loss grew before, a lower optimizer.lr or "
+    "optimizer.clip_norm helps",
+    "explosion": "a lower optimizer.lr, a longer schedule.warmup_epochs or "
+    "optimizer.clip_norm helps",
+    "skips": "a lower optimizer.lr or train.dtype=bfloat16 helps",
+    "weights": "a lower optimizer.lr or optimizer.clip_norm helps where an update was too long",
     "drift": "the device or the memory of that rank may be at fault: test it, or leave it out; the "
     "last checkpoint was written while all ranks were equal, --resume auto goes on from it",
 }
@@ -66,7 +67,9 @@ class BadNumbers:
 
 def message(fault: Fault, report: str) -> str:
     """Return what the user is told once: what, where to look, what to do."""
-    return f"{fault.text}\n  the batch and its images are in {report}\n  {HINTS[fault.kind]}"
+    return (
+        f"{fault.text}\n  the report with the images of that step: {report}\n  {HINTS[fault.kind]}"
+    )
 
 
 def images_of(plan: BatchPlan, step: int, num_images: int) -> dict[int, list[int]]:

@@ -31,7 +31,8 @@ def main() -> None:
     context = enter(env, mode=config.train.mode, device_target="CPU")
     task = build_train_task(config, context, *sets)
     observers = [MetricsFile(paths.metrics)] if context.is_main else []
-    train(task, Outlets(observers, ProgressFile(paths.root, context.rank), paths.checkpoints))
+    progress = ProgressFile(paths.root, context.rank)
+    train(task, Outlets(observers, progress, paths.checkpoints, paths.report))
     digests = {
         name: hashlib.sha256(array.tobytes()).hexdigest()
         for name, array in to_arrays(train_parameters(task.step)).items()
