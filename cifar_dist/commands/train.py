@@ -14,6 +14,7 @@ from cifar_dist.data.source import open_dataset, prepare, split_for_training
 from cifar_dist.observe.console import ConsoleLines, Span, say
 from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.progress import ProgressFile
+from cifar_dist.observe.prometheus import FILE_NAME, PrometheusFile
 from cifar_dist.observe.records import Observer
 from cifar_dist.run_folder import RunFolder, locate_run
 from cifar_dist.schedule import batch_factor
@@ -79,7 +80,12 @@ def _observers(task: TrainTask, paths: RunPaths) -> list[Observer]:
     """Return those to whom rank 0 tells what happens."""
     config = task.evaluation.config
     span = Span(config.train.epochs, task.total_steps, task.batches.plan.global_batch_size)
-    observers: list[Observer] = [MetricsFile(paths.metrics), ConsoleLines(span)]
+    run = "/".join(paths.root.parts[-2:])
+    observers: list[Observer] = [
+        MetricsFile(paths.metrics),
+        PrometheusFile(paths.root / FILE_NAME, run=run),
+        ConsoleLines(span),
+    ]
     if config.monitor.tensorboard:
         from cifar_dist.observe.tensorboard import TensorBoard
 
