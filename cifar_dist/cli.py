@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cifar_dist.commands import config, evaluate, export, models, predict, schedule, train
+from cifar_dist.commands import bench, config, evaluate, export, models, predict, schedule, train
 from cifar_dist.errors import CifarDistError
 from cifar_dist.observe.console import say
 from launcher.contract import (
@@ -28,6 +28,7 @@ _GLOG_ERROR = "3"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; user errors become one message and the exit code of their kind."""
     os.environ.setdefault("GLOG_v", _GLOG_ERROR)  # MindSpore reads it when it is imported
+    os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"  # it may train with the graph of another recipe
     if os.environ.get("MS_ROLE") == "MS_SCHED":
         from cifar_dist.runtime.context import run_scheduler
 
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m cifar_dist", description=DESCRIPTION, allow_abbrev=False
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (train, evaluate, predict, export, models, config, schedule):
+    for command in (train, evaluate, predict, export, models, config, schedule, bench):
         command.add_parser(subparsers)
     return parser
 

@@ -63,18 +63,24 @@ def run(args: argparse.Namespace) -> int:
         raise ModelError(
             f"no model is called like {args.pattern!r}; there are {', '.join(list_models())}"
         )
-    recipes = list(shipped_recipes())
-
-    from cifar_dist.runtime.context import enter
-
-    enter(RankEnv(), mode="pynative", device_target="CPU")  # counting is not worth an NPU
-    rows = (_row(name, args.num_classes, recipes) for name in names)
+    rows = count_models(names, args.num_classes)
     if args.json:
         say(json.dumps([asdict(row) for row in rows], indent=1))
         return 0
     for line in model_lines(rows):
         say(line)
     return 0
+
+
+def count_models(names: Sequence[str], num_classes: int = 10) -> Iterator[ModelRow]:
+    """Yield what each network costs, as soon as it was counted."""
+    recipes = list(shipped_recipes())
+
+    from cifar_dist.runtime.context import enter
+
+    enter(RankEnv(), mode="pynative", device_target="CPU")  # counting is not worth an NPU
+    for name in names:
+        yield _row(name, num_classes, recipes)
 
 
 def shipped_recipes(folder: Path = RECIPES) -> Iterator[ShippedRecipe]:

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cifar_dist.bench.gate import Gate
+from cifar_dist.bench.observer import AtGate
 from cifar_dist.commands.check import check_recipe
 from cifar_dist.config import Config, dump_config, find_recipe, load_config
 from cifar_dist.data.dataset import Dataset
@@ -90,6 +92,8 @@ def _observers(task: TrainTask, paths: RunPaths) -> list[Observer]:
         from cifar_dist.observe.tensorboard import TensorBoard
 
         observers.append(TensorBoard(paths.tensorboard, recipe_yaml=dump_config(config)))
+    if gate := Gate.from_environ():
+        observers.append(AtGate(gate))
     return observers
 
 

@@ -1,0 +1,22 @@
+"""A training run under measurement: it stops after each stretch until it is told to go on."""
+
+from __future__ import annotations
+
+from cifar_dist.bench.gate import Gate
+from cifar_dist.observe.records import Record, TrainRecord
+
+
+class AtGate:
+    """Wait at the gate whenever a stretch is full; end the run where the bench is gone."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def record(self, record: Record) -> None:
+        if not isinstance(record, TrainRecord) or record.step % self._gate.stretch:
+            return
+        if not self._gate.wait(data_wait_ms=record.data_wait_ms):
+            raise SystemExit(0)
+
+    def close(self) -> None:
+        return
