@@ -123,6 +123,11 @@ def root_cause(outcome: AttemptOutcome) -> RankOutcome | None:
     return next(iter(primary or failed), None)
 
 
+def is_of_another_node(cause: RankOutcome, outcome: AttemptOutcome) -> bool:
+    """Return whether a root cause looks like the consequence of a failure that is not seen here."""
+    return _looks_like_a_victim(cause, outcome.ranks)
+
+
 def failed_ns(rank: RankOutcome) -> int:
     """Return when a rank failed: when it said so, which is before it had ended."""
     if rank.failure is not None and rank.failure.fatal and rank.failure.monotonic_ns:
