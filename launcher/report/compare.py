@@ -110,7 +110,7 @@ def _keys(runs: Sequence[Run]) -> str:
     rows = []
     for name in names:
         values = [keys.get(name, "") for keys in flat]
-        if len(set(values)) > 1:
+        if len({value for value, keys in zip(values, flat, strict=True) if keys}) > 1:
             cells = (f"<code>{escape(value[:200])}</code>" if value else "-" for value in values)
             rows.append((f"<code>{escape(name[:120])}</code>", *cells))
     if not any(flat):

@@ -162,7 +162,9 @@ def _one(picture: str) -> str:
 
 
 def _of_rank(timed: Sequence[TrainPoint], rank: int) -> list[Point]:
-    return points(timed, lambda one: dict(enumerate(one.rank_step_ms)).get(rank))
+    return points(
+        timed, lambda one: one.rank_step_ms[rank] if rank < len(one.rank_step_ms) else None
+    )
 
 
 def _spread(timed: Sequence[TrainPoint]) -> list[Series]:
