@@ -7,16 +7,17 @@ that end with a zero byte (https://chromedevtools.github.io/devtools-protocol).
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -34,10 +35,27 @@ _SWITCHES = (
 )
 
 
+_EXEC = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
 def find_chromium() -> str | None:
     """Return the path of a Chromium, or None; ``CHROMIUM`` names another one."""
     named = os.environ.get("CHROMIUM")
     return named or next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
+def _high_pipe() -> tuple[int, int]:
+    """Return a pipe whose ends are neither 3 nor 4, where Chromium looks for its own."""
+    low = os.pipe()
+    high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in low)
+    for end in low:
+        os.close(end)
+    return high[0], high[1]
 
 
 @dataclass
@@ -60,11 +78,12 @@ class Chromium:
 
     def __enter__(self) -> Chromium:
         self._profile = tempfile.mkdtemp(prefix="chromium-")
-        to_read, self._to = os.pipe()
-        self._from, to_write = os.pipe()
-        command = [self._path, *_SWITCHES, f"--user-data-dir={self._profile}", "about:blank"]
+        to_read, self._to = _high_pipe()
+        self._from, to_write = _high_pipe()
+        switches = [*_SWITCHES, f"--user-data-dir={self._profile}", "about:blank"]
+        ends = (str(to_read), str(to_write))
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec 3<&{to_read} 4>&{to_write}; exec "$@"', "sh", *command],
+            [sys.executable, "-c", _EXEC, *ends, self._path, *switches],
             pass_fds=(to_read, to_write),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -118,16 +137,11 @@ class Chromium:
 
     def screenshot(self, *, whole_page: bool = False) -> bytes:
         """Return the page as PNG: what the window shows, or all of it."""
-        found = (
-            self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole_page)
-            if not whole_page
-            else self.call(
-                "Page.captureScreenshot",
-                format="png",
-                captureBeyondViewport=True,
-                clip={**self.call("Page.getLayoutMetrics")["cssContentSize"], "scale": 1},
-            )
-        )
+        more: dict[str, Any] = {}
+        if whole_page:
+            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+            more = {"captureBeyondViewport": True, "clip": {**size, "scale": 1}}
+        found = self.call("Page.captureScreenshot", format="png", **more)
         return base64.b64decode(found["data"])
 
     def call(self, method: str, **values: Any) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ def read_run(
     """
     paths, now_s = RunPaths(Path(os.path.realpath(path))), clock()
     manifest = read_object(paths.manifest)
-    event_lines, metric_lines = Lines(paths.events), Lines(paths.metrics)
-    events, metrics = events_of(event_lines), collect(metric_lines)
+    event_files, metric_lines = _event_files(paths), Lines(paths.metrics)
+    events, metrics = events_of(chain.from_iterable(event_files)), collect(metric_lines)
     signs = read_signs(paths)
     verdict = _verdict(manifest or {}, events)
     exit_code = whole(verdict.get("exit_code"))
@@ -80,9 +81,15 @@ def read_run(
         signs=signs,
         predictions=read_predictions(paths.root),
         pictures=_pictures(paths),
-        missing=_missing(paths, manifest, (event_lines, metric_lines)),
+        missing=_missing(paths, manifest, [*event_files, metric_lines]),
         read_s=now_s,
     )
+
+
+def _event_files(paths: RunPaths) -> list[Lines]:
+    """Return the events of node 0 and those that other nodes wrote beside them."""
+    others = _numbered(list_folder(paths.root), r"events_node_(\d{1,6})\.jsonl")
+    return [Lines(file) for file in (paths.events, *(file for file, _ in others[:MOST_FILES]))]
 
 
 def read_signs(paths: RunPaths) -> list[RankSign]:

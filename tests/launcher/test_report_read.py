@@ -141,6 +141,12 @@ def test_a_process_of_each_attempt_has_a_life_of_its_own() -> None:
     assert (second.attempt, second.end_s) == (1, None)
 
 
+def test_events_of_other_nodes_are_read_too(tmp_path: Path) -> None:
+    write_lines(tmp_path / "events.jsonl", [event_line(1, "spawn", rank=0)])
+    write_lines(tmp_path / "events_node_1.jsonl", [event_line(0, "spawn", rank=8)])
+    assert [life.title for life in read(tmp_path).lives] == ["rank 8", "rank 0"]
+
+
 def test_a_large_file_is_sampled_over_its_whole_length(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     write_lines(path, [{"step": step} for step in range(100_000)])
