@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from launcher.report.markup import escape, figure
 
 MOST_WITH_NUMBERS = 20
-_CELL, _LEFT, _TOP = 42, 118, 84
+_CELL, _LEFT, _TOP = 42, 124, 94
 _SMALL_SIDE = 500
 _SHADES = 8
 

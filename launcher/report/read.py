@@ -31,6 +31,7 @@ from launcher.report.run import Event, Failure, LogTail, RankSign, Run, State
 
 LOG_LINES = 60
 MOST_FILES = 64
+MOST_NOTES, MOST_NOTE_BYTES = 8, 8 << 10
 MOST_RECIPE_BYTES = 64 << 10
 QUIET_S = 60.0
 """A run without a launcher that has given a sign of life so lately still goes on."""
@@ -81,6 +82,7 @@ def read_run(
         signs=signs,
         predictions=read_predictions(paths.root),
         pictures=_pictures(paths),
+        bad_numbers=_bad_numbers(paths),
         missing=_missing(paths, manifest, [*event_files, metric_lines]),
         read_s=now_s,
     )
@@ -221,6 +223,14 @@ def _numbered(files: Sequence[Path], pattern: str) -> list[tuple[Path, int]]:
 
 def _pictures(paths: RunPaths) -> list[Path]:
     return [file for file in list_folder(paths.report) if file.suffix == ".png"][:MOST_FILES]
+
+
+def _bad_numbers(paths: RunPaths) -> list[tuple[str, str]]:
+    files = _numbered(list_folder(paths.report), r"bad_numbers_step_(\d{1,12})\.json")
+    return [
+        (file.name, (read_bytes(file, limit=MOST_NOTE_BYTES) or b"").decode("utf-8", "replace"))
+        for file, _ in sorted(files, key=lambda one: one[1])[:MOST_NOTES]
+    ]
 
 
 def _missing(

@@ -169,6 +169,7 @@ def failures(run: Run) -> str:
     parts = [_record(one, is_open=one is cause) for one in records[:MOST_FAILURES]]
     if len(records) > MOST_FAILURES:
         parts.append(note(f"and {len(records) - MOST_FAILURES} more in failures/"))
+    parts += [folded(f"Numbers that went wrong: {n}", block(said)) for n, said in run.bad_numbers]
     return "".join(parts)
 
 

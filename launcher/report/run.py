@@ -179,6 +179,8 @@ class Run:
     signs: Sequence[RankSign] = ()
     predictions: Sequence[Prediction] = ()
     pictures: Sequence[Path] = ()
+    bad_numbers: Sequence[tuple[str, str]] = ()
+    """Name and text of what the trainer wrote about a loss or a weight that went wrong."""
     missing: Sequence[str] = ()
     read_s: float = 0.0
     """When the directory was read, in seconds of the wall clock."""

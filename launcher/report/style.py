@@ -65,7 +65,7 @@ circle{fill:var(--card);stroke-width:2}
 .b6{fill:var(--c6)}.b7{fill:var(--c7)}
 .mark path{stroke:var(--c3);stroke-width:2;stroke-dasharray:4 3}
 svg .mark text{fill:var(--c3);font-weight:600}
-.matrix{max-width:620px;margin:0 auto}
+svg.matrix{max-width:620px;margin:0 auto;font-size:12.5px}
 .matrix .cell{fill:var(--bg)}.m0{fill:var(--c0)}.m1{fill:var(--c1)}
 svg.matrix .mid{fill:var(--fg)}svg.matrix .zero{fill:var(--line)}svg.matrix .on{fill:var(--on)}
 .times{min-width:680px}

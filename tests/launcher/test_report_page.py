@@ -153,6 +153,15 @@ def test_class_names_and_recipes_stay_text(tmp_path: Path) -> None:
     assert NASTY in checked(one).text
 
 
+def test_what_the_trainer_wrote_about_wrong_numbers_is_shown(tmp_path: Path) -> None:
+    folder = failed_run(tmp_path / "run")
+    (folder / "report").mkdir()
+    (folder / "report" / "bad_numbers_step_12.json").write_text(f'{{"what": "{NASTY}"}}')
+    page = checked(build([read(folder)]))
+    assert "bad_numbers_step_12.json" in page.text
+    assert f'"what": "{NASTY}"' in page.text
+
+
 def test_half_written_lines_are_counted(tmp_path: Path) -> None:
     folder = running_run(tmp_path / "run", now_s=NOW_S)
     assert "metrics.jsonl: 1 line is damaged or half-written" in checked(build([read(folder)])).text
