@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from launcher.report.classes import classes_section
 from launcher.report.compare import comparison_page
+from launcher.report.gallery import predictions_section
 from launcher.report.numbers import clock
 from launcher.report.page import Section, page
+from launcher.report.ranks import ranks_section
 from launcher.report.result import failures, head, logs, missing, result
 from launcher.report.run import Run
 from launcher.report.story import environment_section, story_section
-from launcher.report.training import (
-    classes_section,
-    curves_section,
-    predictions_section,
-    ranks_section,
-    time_section,
-)
+from launcher.report.training import curves_section, time_section
 
 
 def build(runs: Sequence[Run]) -> str:
