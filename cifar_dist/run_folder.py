@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +17,11 @@ from typing import Any
 import psutil
 
 from cifar_dist.config import Recipe, dump_config
-from cifar_dist.errors import ConfigError
+from cifar_dist.errors import CifarDistError, ConfigError
 from cifar_dist.versions import installed_versions
 from launcher.contract import RankEnv, RunPaths, default_run_dir, write_atomic
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,19 +36,54 @@ class RunFolder:
     is_ours: bool
     started_s: float = field(default_factory=time.time)
 
-    def write_start(self, recipe: Recipe) -> None:
-        """Write what is known before training; rank 0 calls it.
+    def check_unused(self, *, resume: str) -> None:
+        """Refuse a folder that holds another run; rank 0 calls it.
+
+        Args:
+            resume: "none", "auto", or where to go on from: within this folder it may.
 
         Raises:
-            ConfigError: the folder cannot be written, or holds another run.
+            ConfigError: it holds a run that nobody wants to go on with.
+        """
+        root = self.paths.root.resolve()
+        goes_on = resume == "auto" or (
+            resume != "none" and Path(resume).resolve().is_relative_to(root)
+        )
+        if self.is_ours and not goes_on and self.paths.manifest.exists():
+            raise ConfigError(
+                f"run directory {self.paths.root} holds an earlier run, which is not overwritten: "
+                "name another one with --run-dir, or go on with it by --resume auto"
+            )
+
+    @contextmanager
+    def recorded(self, recipe: Recipe) -> Iterator[None]:
+        """Write down what is run before the block, and how it ended after it; rank 0 calls it.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        self.write_start(recipe)
+        code = 1
+        try:
+            yield
+            code = 0
+        except CifarDistError as error:
+            code = error.exit_code
+            raise
+        except KeyboardInterrupt:
+            code = 128 + signal.SIGINT
+            raise
+        finally:
+            self.write_end(recipe, code)
+
+    def write_start(self, recipe: Recipe) -> None:
+        """Write what is known before training.
+
+        Raises:
+            ConfigError: the folder cannot be written.
         """
         if not self.is_ours:
             return
-        if self.paths.manifest.exists():
-            raise ConfigError(
-                f"run directory {self.paths.root} holds an earlier run, which is not overwritten: "
-                "name another one with --run-dir"
-            )
         try:
             write_atomic(self.paths.config, dump_config(recipe.config))
             self._write_manifest(recipe, {})
@@ -53,9 +94,13 @@ class RunFolder:
             ) from error
 
     def write_end(self, recipe: Recipe, exit_code: int) -> None:
-        """Complete the manifest."""
-        if self.is_ours:
+        """Complete the manifest; a full disk is said and ends nothing."""
+        if not self.is_ours:
+            return
+        try:
             self._write_manifest(recipe, {"end": _moment(time.time()), "exit_code": exit_code})
+        except OSError as error:
+            _log.warning("%s cannot be written: %s", self.paths.manifest, error)
 
     def _write_manifest(self, recipe: Recipe, end: dict[str, Any]) -> None:
         values = {

@@ -18,5 +18,8 @@ class AtGate:
         if not self._gate.wait(data_wait_ms=record.data_wait_ms):
             raise SystemExit(0)
 
+    def sync(self) -> None:
+        return
+
     def close(self) -> None:
         return

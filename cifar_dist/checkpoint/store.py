@@ -2,7 +2,9 @@
 
     ckpt/step_00000390/arrays.safetensors
     ckpt/step_00000390/config.yaml        the resolved recipe
-    ckpt/step_00000390/manifest.json      format, step, epoch, checksums
+    ckpt/step_00000390/state.json         step, epoch, and where the run stood
+    ckpt/step_00000390/manifest.json      format and the checksums of the other parts
+    ckpt/best.json                        which of them has the best accuracy
 
 A checkpoint is written into a folder beside its place, synced, and renamed: a folder named
 ``step_*`` is whole. MindSpore's ``save_checkpoint`` removes the old file first and is not used.
@@ -17,7 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,17 @@ from safetensors.numpy import load, save
 from cifar_dist.errors import CheckpointError
 from launcher.contract import write_atomic
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS = "arrays.safetensors"
 CONFIG = "config.yaml"
+STATE = "state.json"
 MANIFEST = "manifest.json"
-MAX_MANIFEST_BYTES = 16 << 20
+BEST = "best.json"
+PARTS = (ARRAYS, CONFIG, STATE)
+MAX_JSON_BYTES = 16 << 20
 
 Arrays = Mapping[str, NDArray[Any]]
+Parts = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +53,20 @@ class Checkpoint:
         epoch: finished epochs.
         arrays: every parameter by its name, those of the optimizer and the scaler too.
         config_yaml: the resolved recipe.
+        state: what else a run needs to go on, as JSON; empty where only the weights matter.
     """
 
     step: int
     epoch: int
     arrays: Arrays
     config_yaml: str
+    state: Mapping[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
-    """Write a checkpoint, then remove the oldest beyond ``keep``.
+    """Write a checkpoint, then remove the oldest beyond ``keep``; the best one stays.
+
+    One of the same step is replaced: a run that was taken back to an earlier step comes there anew.
 
     Returns:
         the folder of the checkpoint.
@@ -64,37 +74,102 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     Raises:
         OSError: it could not be written; earlier checkpoints are as they were.
     """
-    place = folder / f"step_{checkpoint.step:08d}"
-    if place.exists():
-        return place
+    place = checkpoint_path(folder, checkpoint.step)
     beside = folder / f".{place.name}.{os.getpid()}.tmp"
     beside.mkdir(parents=True)
     try:
-        parts = {
-            ARRAYS: save({name: np.asarray(a, order="C") for name, a in checkpoint.arrays.items()}),
-            CONFIG: checkpoint.config_yaml.encode(),
-        }
+        parts = to_parts(checkpoint)
         for name, data in parts.items():
             write_atomic(beside / name, data)
-        write_atomic(beside / MANIFEST, json.dumps(_manifest(checkpoint, parts), indent=1) + "\n")
+        write_atomic(beside / MANIFEST, json.dumps(_manifest(parts), indent=1) + "\n")
         _sync_folder(beside)
+        if place.exists():
+            os.replace(place, folder / f".{place.name}.{os.getpid()}.old.tmp")
         os.replace(beside, place)
         _sync_folder(folder)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+    remove_leftovers(folder)
+    best = read_best(folder)
     for old in list_checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
+        if old != best:
+            shutil.rmtree(old)
     return place
 
 
-def _manifest(checkpoint: Checkpoint, parts: Mapping[str, bytes]) -> dict[str, Any]:
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Return where the checkpoint of a step is, or would be."""
+    return folder / f"step_{step:08d}"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what saves that were cut short have left; nobody may be saving meanwhile."""
+    for path in folder.glob(".*.tmp"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def set_aside_later(folder: Path, step: int) -> list[Path]:
+    """Rename the checkpoints after a step, so that a run going on from there does not meet them.
+
+    Returns:
+        their new places, ``aside_step_*``.
+    """
+    moved = []
+    for path in list_checkpoints(folder):
+        if _step_of(path) > step:
+            aside = path.with_name(f"aside_{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(path, aside)
+            moved.append(aside)
+    return moved
+
+
+def write_best(folder: Path, step: int, accuracy: float) -> None:
+    """Note which checkpoint has the best accuracy: it is kept as long as it is the best."""
+    write_atomic(folder / BEST, json.dumps({"step": step, "accuracy": accuracy}) + "\n")
+
+
+def read_best(folder: Path) -> Path | None:
+    """Return the checkpoint noted as the best; None where none is, or it is not there."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        path = checkpoint_path(folder, json.loads((folder / BEST).read_text())["step"])
+        return path if path.is_dir() else None
+    return None
+
+
+def to_parts(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """Return the files of a checkpoint, without the manifest."""
+    state = {"step": checkpoint.step, "epoch": checkpoint.epoch, **checkpoint.state}
     return {
-        "format": FORMAT,
-        "step": checkpoint.step,
-        "epoch": checkpoint.epoch,
-        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()},
+        ARRAYS: save({name: np.asarray(a, order="C") for name, a in checkpoint.arrays.items()}),
+        CONFIG: checkpoint.config_yaml.encode(),
+        STATE: json.dumps(state, indent=1).encode(),
     }
+
+
+def from_parts(parts: Parts, *, origin: object) -> Checkpoint:
+    """Undo :func:`to_parts`.
+
+    Raises:
+        CheckpointError: a part is not what it should be; ``origin`` is what the message names.
+    """
+    state = _json_object(parts[STATE], {"step": int, "epoch": int})
+    if state is None:
+        raise CheckpointError(f"checkpoint {origin}: {STATE} is not readable")
+    try:
+        arrays, config_yaml = load(parts[ARRAYS]), parts[CONFIG].decode()
+    except (SafetensorError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"checkpoint {origin} is not readable: {error}") from error
+    return Checkpoint(state.pop("step"), state.pop("epoch"), arrays, config_yaml, state)
+
+
+def _manifest(parts: Parts) -> dict[str, Any]:
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
+    return {"format": FORMAT, "sha256": sums}
 
 
 def _sync_folder(folder: Path) -> None:
@@ -108,7 +183,11 @@ def _sync_folder(folder: Path) -> None:
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a run, the oldest step first."""
     found = [path for path in folder.glob("step_*") if re.fullmatch(r"step_\d+", path.name)]
-    return sorted(found, key=lambda path: int(path.name[5:]))
+    return sorted(found, key=_step_of)
+
+
+def _step_of(path: Path) -> int:
+    return int(path.name.removeprefix("step_"))
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -134,9 +213,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: a part is missing or damaged, or it is of another format.
     """
+    return from_parts(load_parts(path), origin=path)
+
+
+def load_parts(path: Path) -> dict[str, bytes]:
+    """Read the files of a checkpoint, checked against its manifest; errors as above."""
     try:
         manifest = _read_manifest(path / MANIFEST)
-        parts = {name: (path / name).read_bytes() for name in (ARRAYS, CONFIG)}
+        parts = {name: (path / name).read_bytes() for name in PARTS}
     except OSError as error:
         raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
     for name, data in parts.items():
@@ -145,31 +229,31 @@ def load_checkpoint(path: Path) -> Checkpoint:
                 f"checkpoint {path} is damaged: {name} ({len(data):,} bytes) does not have the "
                 f"checksum of its {MANIFEST}; use an earlier one"
             )
-    try:
-        arrays = load(parts[ARRAYS])
-    except SafetensorError as error:
-        raise CheckpointError(f"checkpoint {path}: {ARRAYS} is not readable: {error}") from error
-    return Checkpoint(manifest["step"], manifest["epoch"], arrays, parts[CONFIG].decode())
+    return parts
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     """Return a manifest that has every key with its type."""
     with open(path, "rb") as file:
-        text = file.read(MAX_MANIFEST_BYTES + 1)
-    wanted = {"format": int, "step": int, "epoch": int, "sha256": dict}
-    values: Any = None
-    if len(text) <= MAX_MANIFEST_BYTES:
-        with contextlib.suppress(ValueError):
-            values = json.loads(text)
-    sound = isinstance(values, dict) and all(
-        isinstance(values.get(key), kind) for key, kind in wanted.items()
-    )
-    if not sound:
+        text = file.read(MAX_JSON_BYTES + 1)
+    values = _json_object(text, {"format": int, "sha256": dict})
+    if values is None:
         raise CheckpointError(f"{path} is no manifest of a checkpoint; use an earlier checkpoint")
     if values["format"] != FORMAT:
         raise CheckpointError(
             f"{path} has format {values['format']}, this version reads {FORMAT}: "
             "use the version of cifar_dist that wrote it"
         )
-    result: dict[str, Any] = values
-    return result
+    return values
+
+
+def _json_object(text: bytes, wanted: Mapping[str, type]) -> dict[str, Any] | None:
+    """Return a JSON object that has each key with its type; None for anything else."""
+    values: Any = None
+    if len(text) <= MAX_JSON_BYTES:
+        with contextlib.suppress(ValueError):
+            values = json.loads(text)
+    if not isinstance(values, dict):
+        return None
+    sound = all(isinstance(values.get(key), kind) for key, kind in wanted.items())
+    return values if sound else None

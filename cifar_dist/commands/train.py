@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_dist.bench.gate import Gate
 from cifar_dist.bench.observer import AtGate
+from cifar_dist.checkpoint.choose import NONE
 from cifar_dist.commands.check import check_recipe
 from cifar_dist.config import Config, dump_config, find_recipe, load_config
 from cifar_dist.data.dataset import Dataset
@@ -23,6 +25,7 @@ from cifar_dist.schedule import batch_factor
 from launcher.contract import RankEnv, RunPaths
 
 if TYPE_CHECKING:
+    from cifar_dist.engine.start import Start
     from cifar_dist.engine.task import TrainTask
 
 DESCRIPTION = """Train one network on CIFAR-10. Without a launcher: the single-card debug run;
@@ -34,6 +37,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--config", required=True, metavar="RECIPE", help="a path, or a name")
     parser.add_argument("--run-dir", type=Path, help="default: runs/<recipe>/<time>")
     parser.add_argument("--device-target", choices=["Ascend", "CPU", "auto"], default="auto")
+    parser.add_argument(
+        "--resume",
+        metavar="auto|PATH|none",
+        help="go on from the newest whole checkpoint of --run-dir (auto: begin anew where there is "
+        "none), or from that of another run directory, or from one checkpoint",
+    )
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.set_defaults(run=run)
 
@@ -49,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     train_set = open_dataset(config.data, "train")
     eval_set = open_dataset(config.data, split_for_training(config.data))
 
+    from cifar_dist.engine.start import agree_on_start, take_up
     from cifar_dist.engine.task import build_train_task
-    from cifar_dist.engine.trainer import Outlets, train
     from cifar_dist.runtime.context import check_precision, choose_target, enter
 
     target = choose_target(
@@ -58,24 +67,41 @@ def run(args: argparse.Namespace) -> int:
     )
     check_precision(config.train, target)
     context = enter(env, mode=config.train.mode, device_target=target)
+    asked = args.resume or env.resume
     if context.is_main:
-        folder.write_start(recipe)
+        folder.check_unused(resume=asked)
     progress = ProgressFile(folder.paths.root, context.rank)
     progress.phase("build")
     task = build_train_task(config, context, train_set, eval_set)
-    observers: list[Observer] = []
-    if context.is_main:
+    start = agree_on_start(task, asked, folder.paths, say=say)
+    if start is not None and start.is_finished:
+        _say_finished(folder, start, is_main=context.is_main)
+        return 0
+    if not context.is_main:
+        _train(task, folder.paths, progress, start)
+        return 0
+    with folder.recorded(recipe):
+        if asked != NONE:
+            take_up(folder.paths, start)
         for line in _description(task, train_set, folder.paths):
             say(line)
-        observers = _observers(task, folder.paths)
-    paths = folder.paths
-    train(task, Outlets(observers, progress, paths.checkpoints, paths.report))
-    for observer in observers:
-        observer.close()
-    if context.is_main:
-        folder.write_end(recipe, 0)
-        _say_next(folder, context.world_size)
+        _train(task, folder.paths, progress, start)
+    _say_next(folder, context.world_size)
     return 0
+
+
+def _train(task: TrainTask, paths: RunPaths, progress: ProgressFile, start: Start | None) -> None:
+    """Train with all observers, and close them whatever happens."""
+    from cifar_dist.engine.outlets import Outlets
+    from cifar_dist.engine.trainer import train
+
+    with ExitStack() as closing:
+        observers = _observers(task, paths) if task.evaluation.context.is_main else []
+        for observer in observers:
+            closing.callback(observer.close)
+        outlets = Outlets(observers, progress, paths.checkpoints, paths.report)
+        closing.callback(outlets.settle)
+        train(task, outlets, start)
 
 
 def _observers(task: TrainTask, paths: RunPaths) -> list[Observer]:
@@ -137,9 +163,20 @@ def _rate(config: Config, global_batch_size: int) -> str:
     )
 
 
+def _say_finished(folder: RunFolder, start: Start, *, is_main: bool) -> None:
+    if is_main:
+        say(
+            f"the run in {_short(folder.paths.root)} is finished: it has all {start.step} steps; "
+            "a larger train.epochs or train.max_steps goes on"
+        )
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def _say_next(folder: RunFolder, world_size: int) -> None:
-    root = folder.paths.root
-    shown = root.relative_to(Path.cwd()) if root.is_relative_to(Path.cwd()) else root
+    shown = _short(folder.paths.root)
     say("what to do next:")
     say(f"  python -m cifar_dist evaluate {shown}")
     say(f"  python -m launcher --nproc {world_size} --config {shown}/config.yaml train.epochs=N")

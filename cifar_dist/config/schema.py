@@ -100,16 +100,19 @@ class EvalConfig(Section):
 
 
 class CheckpointConfig(Section):
-    """When the state is saved; always at the end."""
+    """When the state is saved; always at the end, and when a signal ends the run."""
 
     interval_steps: int | None = Field(
         default=None, ge=1, description="Also after every so many steps."
     )
     interval_epochs: int | None = Field(
-        default=None, ge=1, description="Also after every so many epochs."
+        default=1, ge=1, description="After every so many epochs. null: not by epochs."
     )
     keep: int = Field(
-        default=3, ge=1, le=1000, description="How many of the newest checkpoints stay."
+        default=3,
+        ge=1,
+        le=1000,
+        description="How many of the newest checkpoints stay, beside the one of the best accuracy.",
     )
 
 

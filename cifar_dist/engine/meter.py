@@ -69,13 +69,22 @@ class Meter:
         """Whether there were steps since the last reading."""
         return bool(self._losses)
 
+    def losses(self) -> NDArray[np.float32]:
+        """Wait for the device, and return the losses since the last reading: float32[steps]."""
+        return np.array([loss.asnumpy() for loss in self._losses], dtype=np.float32)
+
+    def restore(self, losses: NDArray[np.float32], *, train_s: float) -> None:
+        """Go on where another meter stood: with its :meth:`losses` and its time."""
+        self._losses = [Tensor(loss) for loss in losses]
+        self.train_s = train_s
+
     def read(self) -> Reading:
         """End the interval: wait for the device, and average the loss over all ranks.
 
         Every rank must call it after the same steps.
         """
         steps = len(self._losses)
-        own_losses = np.array([loss.asnumpy() for loss in self._losses], dtype=np.float32)
+        own_losses = self.losses()
         mean = own_losses.mean(dtype=np.float64)
         elapsed_s = self._clock() - self._interval_start
         self.train_s += elapsed_s if self._timed_steps else 0.0

@@ -51,6 +51,9 @@ class ConsoleLines:
             case EndRecord():
                 self._say(_end_line(record))
 
+    def sync(self) -> None:
+        return
+
     def close(self) -> None:
         return
 

@@ -6,8 +6,11 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
+from cifar_dist.observe.continuation import comes_before_saving
 from cifar_dist.observe.records import Record, to_json
+from launcher.contract import write_atomic
 
 _log = logging.getLogger(__name__)
 
@@ -31,5 +34,44 @@ class MetricsFile:
                 _log.warning("%s cannot be written: %s; the run goes on", self._path, error)
             self._works = False
 
+    def sync(self) -> None:
+        os.fsync(self._descriptor)
+
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def trim_metrics(path: Path, step: int) -> None:
+    """Take away the records that a run makes anew which goes on from the checkpoint of a step.
+
+    Torn lines go too. The file is replaced whole; nothing is done where there is none.
+    """
+    if not path.exists():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if _stays(line, step)]
+    if kept != lines:
+        write_atomic(path, b"".join(kept))
+
+
+def is_finished(path: Path) -> bool:
+    """Return whether a run has come to its end: the last record says so."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return False
+    return bool(lines) and _read(lines[-1]).get("event") == "end"
+
+
+def _stays(line: bytes, step: int) -> bool:
+    record = _read(line) if line.endswith(b"\n") else {}
+    of_step = record.get("step")
+    return isinstance(of_step, int) and comes_before_saving(record.get("event"), of_step, step)
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from launcher.contract import Progress, RunPaths, write_record
@@ -24,22 +25,31 @@ class ProgressFile:
         self._path = RunPaths(run_dir).progress(rank) if run_dir else None
         self._clock = clock
         self._last = Progress(rank=rank, phase="start")
+        self._written_s: float | None = None
 
     def phase(self, phase: str) -> None:
         """Say what begins now: "data", "compile", "train", "evaluate", "checkpoint", "done"."""
-        self._write(phase, self._last.epoch, self._last.step)
+        self._last = replace(self._last, phase=phase)
+        self._write()
 
     def step(self, epoch: int, step: int) -> None:
         """Say that a step was finished, counted over the whole run; the phase stays."""
-        if self._last.step == 0 or self._clock() - self._last.time >= INTERVAL_S:
-            self._write(self._last.phase, epoch, step)
+        is_first = self._last.step == 0
+        self._last = replace(self._last, epoch=epoch, step=step)
+        self._write_now_and_then(at_once=is_first)
 
     def alive(self) -> None:
         """Say that work goes on within the phase."""
-        self.step(self._last.epoch, self._last.step)
+        self._write_now_and_then()
 
-    def _write(self, phase: str, epoch: int, step: int) -> None:
-        self._last = Progress(self._last.rank, phase, epoch, step, self._clock())
+    def _write_now_and_then(self, *, at_once: bool = False) -> None:
+        written_s = self._written_s
+        if at_once or written_s is None or self._clock() - written_s >= INTERVAL_S:
+            self._write()
+
+    def _write(self) -> None:
+        self._written_s = self._clock()
+        self._last = replace(self._last, time=self._written_s)
         if self._path is None:
             return
         try:

@@ -11,6 +11,16 @@ from cifar_dist.metrics.averages import averaged
 from cifar_dist.metrics.confusion import accuracy, error_rate, per_class, row_names
 from cifar_dist.metrics.tally import Tally
 
+TIME_FIELDS = (
+    "images_per_s",
+    "step_ms",
+    "data_wait_ms",
+    "eval_s",
+    "train_s",
+    "compile_s",
+)
+"""Fields that are times: all others are equal bit for bit in a run that was killed and resumed."""
+
 
 @dataclass(frozen=True)
 class TrainRecord:
@@ -59,7 +69,7 @@ class EvalRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """A checkpoint that is whole on disk."""
+    """A checkpoint that is whole on disk; ``path`` is relative to the run directory."""
 
     event: ClassVar[str] = "checkpoint"
     step: int
@@ -90,6 +100,14 @@ class Observer(Protocol):
 
     def record(self, record: Record) -> None:
         """Take one record; it must not raise for want of disk or terminal."""
+        ...
+
+    def sync(self) -> None:
+        """Bring what was recorded to the disk; it may be called from another thread.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
         ...
 
     def close(self) -> None:

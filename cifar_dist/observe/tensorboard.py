@@ -1,29 +1,24 @@
-"""TensorBoard events of a run, through tensorboardX."""
+"""TensorBoard events of a run: scalars over the global step."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
 
-from cifar_dist.observe.records import (
-    CheckpointRecord,
-    EndRecord,
-    EvalRecord,
-    Record,
-    TrainRecord,
-)
-
-FLUSH_S = 10
-"""tensorboardX waits two minutes by default: too much to lose, too long to look at nothing."""
+from cifar_dist.observe.continuation import comes_before_saving
+from cifar_dist.observe.event_file import PATTERN, EventFile, cut_events
+from cifar_dist.observe.records import EvalRecord, Record, TrainRecord
 
 
 class TensorBoard:
-    """Scalars over the global step, grouped by their first word; the resolved recipe as text."""
+    """Scalars grouped by their first word; the resolved recipe as text, once per run."""
 
     def __init__(self, folder: Path, *, recipe_yaml: str) -> None:
-        self._writer = SummaryWriter(str(folder), flush_secs=FLUSH_S)
-        self._writer.add_text("recipe", f"```yaml\n{recipe_yaml}\n```", 0)
+        goes_on = any(folder.glob(PATTERN))
+        self._events = EventFile(folder)
+        if not goes_on:
+            self._events.add(summary.text("recipe", f"```yaml\n{recipe_yaml}\n```"), 0)
 
     def record(self, record: Record) -> None:
         match record:
@@ -31,17 +26,38 @@ class TensorBoard:
                 self._scalars(record.step, _of_training(record))
             case EvalRecord():
                 self._scalars(record.step, _of_evaluation(record))
-                self._writer.flush()
-            case CheckpointRecord() | EndRecord():
-                self._writer.flush()
+
+    def sync(self) -> None:
+        self._events.sync()
 
     def close(self) -> None:
-        self._writer.close()
+        self._events.close()
 
     def _scalars(self, step: int, values: dict[str, float | None]) -> None:
         for tag, value in values.items():
             if value is not None:
-                self._writer.add_scalar(tag, value, step)
+                self._events.add(summary.scalar(tag, value), step)
+
+
+def trim_tensorboard(folder: Path, step: int) -> None:
+    """Take away the points that a run makes anew which goes on from the checkpoint of a step.
+
+    TensorBoard's own way (a session log that says "purge") leaves them in the files, where other
+    readers find every step twice.
+    """
+
+    def stays(tag: str, of_step: int) -> bool:
+        if of_step == 0:
+            return step > 0
+        event = "train" if tag.startswith(TRAINING_GROUPS) else "eval"
+        return comes_before_saving(event, of_step, step)
+
+    for path in sorted(folder.glob(PATTERN)):
+        cut_events(path, stays)
+
+
+TRAINING_GROUPS = ("loss/train", "lr", "throughput/", "time/", "amp/")
+"""How the tags of training records begin."""
 
 
 def _of_training(record: TrainRecord) -> dict[str, float | None]:

@@ -1,4 +1,8 @@
-"""What all ranks compute together outside the training step: sums, equal on every rank."""
+"""What all ranks compute together outside the training step: sums, and values passed round exactly.
+
+CPU collectives only add float32. Bits travel as halves of words, which float32 holds exactly, in a
+sum to which all other ranks add zeros.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,31 @@ from numpy.typing import NDArray
 from cifar_dist.runtime.context import DistContext
 from cifar_dist.runtime.limbs import join_counts, split_counts
 
+Floats = NDArray[np.float32]
+
+CHUNK = 1 << 20
+"""Words that :meth:`Collectives.share` passes round at once: 4 MiB of float32."""
+
 
 class Collectives(Protocol):
     """Sums over all ranks. All ranks must call in the same order, with arrays of one shape."""
 
     world_size: int
 
-    def sum_floats(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def sum_floats(self, values: Floats) -> Floats:
         """Add float32 arrays."""
         ...
 
     def sum_counts(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Add whole numbers of 0 to 2^62 - 1 exactly."""
+        ...
+
+    def gather(self, values: Floats) -> Floats:
+        """Return float32[N] of every rank, in the order of ranks and bit for bit: [ranks, N]."""
+        ...
+
+    def share(self, data: bytes) -> bytes:
+        """Return what rank 0 gives; what other ranks give is not looked at."""
         ...
 
 
@@ -31,11 +48,17 @@ class Alone:
 
     world_size = 1
 
-    def sum_floats(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def sum_floats(self, values: Floats) -> Floats:
         return values
 
     def sum_counts(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         return counts
+
+    def gather(self, values: Floats) -> Floats:
+        return values[np.newaxis]
+
+    def share(self, data: bytes) -> bytes:
+        return data
 
 
 class _AllReduce(nn.Cell):
@@ -50,19 +73,40 @@ class _AllReduce(nn.Cell):
 class DeviceGroup:
     """The collectives of the device: HCCL on Ascend, mccl on a CPU; one all-reduce a call."""
 
-    def __init__(self, world_size: int) -> None:
+    def __init__(self, rank: int, world_size: int) -> None:
         self.world_size = world_size
+        self._rank = rank
         self._all_reduce = _AllReduce()
 
-    def sum_floats(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def sum_floats(self, values: Floats) -> Floats:
         flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
-        total: NDArray[np.float32] = self._all_reduce(Tensor(flat)).asnumpy()
+        total: Floats = self._all_reduce(Tensor(flat)).asnumpy()
         return total.reshape(values.shape)
 
     def sum_counts(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         return join_counts(self.sum_floats(split_counts(counts, self.world_size)), self.world_size)
 
+    def gather(self, values: Floats) -> Floats:
+        halves = np.ascontiguousarray(values, dtype=np.float32).view(np.uint16)
+        rows = np.zeros((self.world_size, halves.size), dtype=np.float32)
+        rows[self._rank] = halves
+        return self.sum_floats(rows).astype(np.uint16).view(np.float32)
+
+    def share(self, data: bytes) -> bytes:
+        gives = self._rank == 0
+        length = int(self.sum_counts(np.array([len(data) if gives else 0]))[0])
+        words = np.zeros(-(-length // 2), dtype=np.uint16)
+        if gives:
+            words.view(np.uint8)[:length] = np.frombuffer(data, np.uint8)
+        size = min(CHUNK, len(words))
+        for start in range(0, len(words), CHUNK):
+            part = np.zeros(size, dtype=np.float32)
+            given = words[start : start + size]
+            part[: len(given)] = given
+            words[start : start + size] = self.sum_floats(part)[: len(given)].astype(np.uint16)
+        return words.tobytes()[:length]
+
 
 def collectives_of(context: DistContext) -> Collectives:
     """Return the collectives that fit the size of the group."""
-    return DeviceGroup(context.world_size) if context.world_size > 1 else Alone()
+    return DeviceGroup(context.rank, context.world_size) if context.world_size > 1 else Alone()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cifar_dist.config import find_recipe, load_config
-from cifar_dist.errors import ConfigError
+from cifar_dist.errors import CheckpointError, ConfigError
 from cifar_dist.run_folder import locate_run
 from launcher.contract import RankEnv
 
@@ -35,8 +35,20 @@ def test_a_run_of_its_own_says_what_was_run_and_how_it_ended(tmp_path: Path) -> 
 
 def test_an_earlier_run_is_not_overwritten(tmp_path: Path) -> None:
     locate_run(RankEnv(), RECIPE, wanted=tmp_path).write_start(RECIPE)
-    with pytest.raises(ConfigError, match="holds an earlier run"):
-        locate_run(RankEnv(), RECIPE, wanted=tmp_path).write_start(RECIPE)
+    folder = locate_run(RankEnv(), RECIPE, wanted=tmp_path)
+    for resume in ("none", str(tmp_path.parent / "other")):
+        with pytest.raises(ConfigError, match="holds an earlier run"):
+            folder.check_unused(resume=resume)
+    for resume in ("auto", str(tmp_path / "ckpt" / "step_00000001")):
+        folder.check_unused(resume=resume)
+
+
+def test_the_manifest_says_how_a_run_ended_that_failed(tmp_path: Path) -> None:
+    folder = locate_run(RankEnv(), RECIPE, wanted=tmp_path)
+    for error, code in ((CheckpointError("no"), 2), (ValueError(), 1), (KeyboardInterrupt(), 130)):
+        with pytest.raises(type(error)), folder.recorded(RECIPE):
+            raise error
+        assert json.loads(folder.paths.manifest.read_text())["exit_code"] == code
 
 
 def test_a_folder_that_cannot_be_made_is_a_user_error(tmp_path: Path) -> None:

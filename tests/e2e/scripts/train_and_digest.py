@@ -12,9 +12,10 @@ import sys
 
 from cifar_dist.config import find_recipe, load_config
 from cifar_dist.data.source import open_dataset, split_for_training
+from cifar_dist.engine.outlets import Outlets
 from cifar_dist.engine.state import to_arrays, train_parameters
 from cifar_dist.engine.task import build_train_task
-from cifar_dist.engine.trainer import Outlets, train
+from cifar_dist.engine.trainer import train
 from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.progress import ProgressFile
 from cifar_dist.runtime.context import enter

@@ -1,0 +1,63 @@
+"""Where a run starts: anew, or from the newest checkpoint that is whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cifar_dist.checkpoint.store import (
+    Checkpoint,
+    find_checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+)
+from cifar_dist.errors import CheckpointError
+
+NONE, AUTO = "none", "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A checkpoint and its folder, or neither; ``notes`` say which were passed over, and why."""
+
+    path: Path | None = None
+    checkpoint: Checkpoint | None = None
+    notes: tuple[str, ...] = ()
+
+
+def choose(asked: str, folder: Path) -> Choice:
+    """Return where to start.
+
+    Args:
+        asked: "none", "auto" (the newest whole one of ``folder``; none is no error), or the path of
+            a run directory (its newest whole one) or of a checkpoint.
+        folder: ``ckpt`` of this run.
+
+    Raises:
+        CheckpointError: the path that was asked for has no checkpoint, or a damaged one; or all
+            that ``folder`` has are damaged.
+    """
+    if asked == NONE:
+        return Choice()
+    if asked == AUTO:
+        return _newest_whole(folder)
+    found = find_checkpoint(Path(asked))
+    if found.absolute() == Path(asked).absolute():
+        return Choice(found, load_checkpoint(found))
+    return _newest_whole(found.parent)
+
+
+def _newest_whole(folder: Path) -> Choice:
+    notes: list[str] = []
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            return Choice(path, load_checkpoint(path), tuple(notes))
+        except CheckpointError as error:
+            notes.append(f"passed over: {error}")
+    if notes:
+        shown = "\n  ".join(notes)
+        raise CheckpointError(
+            f"every checkpoint in {folder} is damaged: start anew with --resume none and another "
+            f"--run-dir\n  {shown}"
+        )
+    return Choice()
