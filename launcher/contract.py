@@ -11,9 +11,8 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 JOB_TAG = "LAUNCHER_JOB_ID"
 """Environment variable that every process of a job carries; nested jobs are joined with ':'."""
@@ -37,8 +36,7 @@ class ContractError(ValueError):
     """The environment of this process describes no valid rank."""
 
 
-@dataclass(frozen=True)
-class RankEnv:
+class RankEnv(NamedTuple):
     """Who this worker is, as its environment says.
 
     ``rank`` is None where another launcher leaves the numbering to MindSpore's scheduler (msrun
@@ -128,8 +126,7 @@ def _number(environ: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-@dataclass(frozen=True)
-class RunPaths:
+class RunPaths(NamedTuple):
     """Every path of a run directory (DESIGN section 4).
 
     On a disk that several nodes share, each writes a manifest and events of its own; all other
@@ -196,8 +193,7 @@ def default_run_dir(name: str, started: time.struct_time) -> Path:
     return Path("runs") / name / time.strftime("%Y%m%d-%H%M%S", started)
 
 
-@dataclass(frozen=True)
-class FailureRecord:
+class FailureRecord(NamedTuple):
     """Why one rank ended, written by the rank itself.
 
     ``monotonic_ns`` is CLOCK_MONOTONIC: comparable between all processes of one host, and with the
@@ -231,8 +227,7 @@ class FailureRecord:
         )
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """A rank's last sign of life. ``step`` counts finished optimizer steps of the whole run."""
 
     rank: int
@@ -246,15 +241,14 @@ def read_record(kind: type[Any], path: Path) -> Any | None:
     """Read a record that :func:`write_record` wrote; None where there is none or it is damaged."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        known = kind.__dataclass_fields__
-        return kind(**{key: value for key, value in values.items() if key in known})
+        return kind(**{key: value for key, value in values.items() if key in kind._fields})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
 def write_record(record: Any, path: Path, *, sync: bool = False) -> None:
     """Write a record as JSON, whole or not at all."""
-    write_atomic(path, json.dumps(asdict(record)) + "\n", sync=sync)
+    write_atomic(path, json.dumps(record._asdict()) + "\n", sync=sync)
 
 
 def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644, sync: bool = True) -> None:

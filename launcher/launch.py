@@ -8,9 +8,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.contract import RunPaths, default_run_dir
 from launcher.host.access import HostAccess
@@ -35,10 +34,13 @@ from launcher.terminal.console import TerminalConsole, write
 
 if TYPE_CHECKING:
     from launcher.diagnosis.verdict import Verdict
+    from launcher.planning.rendezvous import Meeting
+    from launcher.team import Team
+
+_OF_OTHER_NODES = ("SLURM_JOB_ID", "OMPI_COMM_WORLD_SIZE", "MS_LOCAL_WORKER")
 
 
-@dataclass(frozen=True)
-class LaunchResult:
+class LaunchResult(NamedTuple):
     """How a launch ended; a dry run has no verdict and no outcomes (one per attempt)."""
 
     exit_code: int
@@ -61,30 +63,85 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
     """
     recipe = find_recipe(spec.recipe) if spec.recipe is not None else None
     layout = read_layout(spec)
+    host = _observe(spec, layout)
+    if layout.nnodes > 1 if layout is not None else _may_be_one_of_many(spec):
+        from launcher.several import run_with_others
+
+        return run_with_others(Launch(spec, host, recipe, argv), layout)
     with closing(PortReservation(master_port(spec, layout))) as ports:
-        host, job_id = _observe(spec, layout), os.urandom(16).hex()
+        return Launch(spec, host, recipe, argv).run(ports, layout)
+
+
+def _may_be_one_of_many(spec: LaunchSpec) -> bool:
+    """Return whether anything speaks of other nodes: only then it is looked at."""
+    told = spec.nnodes is not None or spec.master_addr is not None
+    return told or any(os.environ.get(name) for name in _OF_OTHER_NODES)
+
+
+class Launch(NamedTuple):
+    """What is started here; ``argv`` is the command line, for the manifest."""
+
+    spec: LaunchSpec
+    host: Host
+    recipe: Path | None
+    argv: Sequence[str]
+
+    def run(
+        self,
+        ports: PortReservation,
+        layout: Layout | None,
+        *,
+        team: Team | None = None,
+        meeting: Meeting | None = None,
+    ) -> LaunchResult:
+        """Plan, prepare and run the part of this node.
+
+        Args:
+            layout: which node runs what; None = this node alone, by the options.
+            team: the other nodes, which have met; None = this node is alone.
+            meeting: what was found out of the other nodes.
+        """
+        spec = self.spec
+        job_id = team.job_id if team else os.urandom(16).hex()
 
         def plan_in(folder: Path) -> Plan:
-            return make_plan(spec, host, Identity(job_id, folder), ports=ports, layout=layout)
+            identity = Identity(job_id, folder)
+            return make_plan(spec, self.host, identity, ports=ports, layout=layout, meeting=meeting)
 
-        plan = plan_in(
-            Path.cwd() / (spec.run_dir or default_run_dir(run_name(spec), time.localtime()))
-        )
+        default = Path.cwd() / (spec.run_dir or _default_folder(spec))
+        plan = plan_in(team.folder(default) if team else default)
         if spec.dry_run:
             write(1, json.dumps(to_json(plan), indent=2) + "\n")
             return LaunchResult(0, plan.run_dir)
-        directory = make_run_dir(plan.run_dir, exact=spec.run_dir is not None)
+        directory = self._make_directory(plan, team)
         if directory.path != plan.run_dir:
             plan = plan_in(directory.path)
+        if team is not None and meeting is not None:
+            team.announce(plan, meeting)
         with Signals() as signals:
-            checked = _preflight(spec, recipe, plan, directory, signals)
-            manifest = Manifest(plan, argv or sys.orig_argv, checked, revision=read_revision())
+            checked = _preflight(spec, self.recipe, plan, directory, signals)
+            revision = read_revision()
+            manifest = Manifest(
+                plan, self.argv or sys.orig_argv, time.time(), checked, revision=revision
+            )
             manifest.write_start()
             if plan.rendezvous == RANK_TABLE and layout and layout.rank_table:
                 from launcher.rank_table.write import write_text
 
                 write_text(layout.rank_table, manifest.paths.rank_table)
-            return _Job(spec, plan, manifest, signals).run(ports)
+            return _Job(spec, plan, manifest, signals, team).run(ports)
+
+    def _make_directory(self, plan: Plan, team: Team | None) -> RunDirectory:
+        if team is not None and team.shares(plan.run_dir):
+            return RunDirectory(plan.run_dir, ())
+        is_exact = self.spec.run_dir is not None or (team is not None and not team.is_head)
+        return make_run_dir(plan.run_dir, exact=is_exact)
+
+
+def _default_folder(spec: LaunchSpec) -> Path:
+    folder = default_run_dir(run_name(spec), time.localtime())
+    job = os.environ.get("SLURM_JOB_ID")
+    return folder.with_name(f"slurm-{job}") if job else folder
 
 
 def _observe(spec: LaunchSpec, layout: Layout | None) -> Host:
@@ -119,21 +176,23 @@ def _preflight(
         raise
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Job(NamedTuple):
     """Everything from the first process to the last word."""
 
     spec: LaunchSpec
     plan: Plan
     manifest: Manifest
     signals: Signals
+    team: Team | None = None
 
     def run(self, ports: PortReservation) -> LaunchResult:
         console = TerminalConsole(shown_ranks(self.spec, self.plan.world_size))
         events = EventLog(self.manifest.paths.events, console.say)
         last_words = ""
         try:
-            for line in (_announcement(self.plan), *self.plan.notes):
+            place = "" if self.team is None or self.team.is_shared else " (on a disk of this node)"
+            lines = (_announcement(self.plan) + place, *self.plan.sources, *self.plan.notes)
+            for line in lines:
                 console.say(line)
             events.write("plan", attempt=0, plan=to_json(self.plan))
             outcomes = self._attempts(console, events, ports)
@@ -147,13 +206,19 @@ class _Job:
         self, console: TerminalConsole, events: EventLog, ports: PortReservation
     ) -> list[AttemptOutcome]:
         def fresh_environment(attempt: int) -> Mapping[str, str]:
-            if self.plan.scheduler is None:
-                return {}
-            port = ports.choose()
-            ports.release()
-            return {"MS_SCHED_PORT": str(port)}
+            port = 0
+            if self.plan.scheduler is not None:
+                port = ports.choose()
+                ports.release()
+            if self.team is not None:
+                return self.team.line_up(attempt, port, self.signals)
+            return {"MS_SCHED_PORT": str(port)} if port else {}
 
         ports.release()
+        company = None
+        if self.team is not None:
+            self.team.line_up(self.team.first_attempt, 0, self.signals)
+            company = self.team.company(self.plan, self.signals)
         return run_attempts(
             self.plan,
             policy(self.spec),
@@ -163,6 +228,7 @@ class _Job:
             signals=self.signals,
             worth_a_restart=_worth_a_restart,
             fresh_environment=fresh_environment,
+            company=company,
         )
 
     def _is_told_to_stop(self) -> bool:
@@ -175,17 +241,24 @@ class _Job:
 
         last, ended_s = outcomes[-1], time.time()
         verdict = diagnose(last)
+        text = report(self.plan, last, verdict, ended_s=ended_s)
+        if self.team is not None:
+            text, verdict = self.team.last_words(text), self.team.common(verdict)
         events.write(
             "verdict",
             attempt=last.attempt,
             exit_code=verdict.exit_code,
-            root_cause_rank=verdict.root_cause_rank,
+            root_cause_rank=self._root_cause_rank(verdict),
             reason=verdict.reason.name.lower(),
             explanation=verdict.explanation,
         )
         with suppress(OSError):
             self.manifest.write_end(outcomes, verdict)
-        return verdict, f"launcher: {report(self.plan, last, verdict, ended_s=ended_s)}\n"
+        return verdict, f"launcher: {text}\n"
+
+    def _root_cause_rank(self, verdict: Verdict) -> int | None:
+        end = self.team.job_end if self.team is not None else None
+        return end.root_cause_rank if end is not None else verdict.root_cause_rank
 
 
 def _worth_a_restart(outcome: AttemptOutcome) -> bool:

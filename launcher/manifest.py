@@ -8,8 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.contract import RunPaths, write_atomic
 from launcher.outcome import AttemptOutcome
@@ -22,14 +21,13 @@ if TYPE_CHECKING:
 _GIT_S = 2.0
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """The manifest of one run: written when it starts and once more when it has ended."""
 
     plan: Plan
     argv: Sequence[str]
+    started_s: float
     checked: CheckedRecipe | None = None
-    started_s: float = field(default_factory=time.time)
     revision: Mapping[str, Any] | None = None
 
     @property

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from launcher.errors import UsageError
 from launcher.ranges import parse_ranges
@@ -21,8 +20,7 @@ WHAT, WHERE, FAILURE, OUTPUT = (
 )
 
 
-@dataclass(frozen=True)
-class LaunchSpec:
+class LaunchSpec(NamedTuple):
     """What was asked for, checked one by one but not yet against this host.
 
     ``command`` is what follows ``--``; ``recipe`` and ``overrides`` are the other form. None means
@@ -55,8 +53,7 @@ class LaunchSpec:
     dry_run: bool = False
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option: ``--name METAVAR``; without a metavar it is a switch.
 
     ``parse`` turns the text of a flag or of the environment into the value of ``field``; it raises

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from launcher.contract import FailureRecord, Progress
 
@@ -21,8 +21,7 @@ class Reason(Enum):
     PEER = "another node of the job ended"
 
 
-@dataclass(frozen=True)
-class RankOutcome:
+class RankOutcome(NamedTuple):
     """How one process ended.
 
     ``returncode`` is Popen's: negative for a signal, None where it could not be ended.
@@ -41,8 +40,7 @@ class RankOutcome:
     log_tail: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class AttemptOutcome:
+class AttemptOutcome(NamedTuple):
     """How one start of the whole group ended."""
 
     attempt: int
@@ -62,4 +60,4 @@ class AttemptOutcome:
     ended_ns: int = 0
     first_step: int = 0
     last_step: int = 0
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()

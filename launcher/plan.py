@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from launcher.contract import ATTEMPT, JOB_TAG, RunPaths
 
@@ -13,8 +12,7 @@ SCHEDULER = -1
 """The rank number under which MindSpore's scheduler is supervised; it is no worker."""
 
 
-@dataclass(frozen=True)
-class ProcessPlan:
+class ProcessPlan(NamedTuple):
     """One process: its command, the variables it gets beside the launcher's own, and its place.
 
     ``environment`` is an overlay: a value of None removes the variable from what is inherited.
@@ -46,11 +44,10 @@ class ProcessPlan:
     def for_attempt(self, attempt: int, fresh: Mapping[str, str]) -> ProcessPlan:
         """Return this process for another attempt, with new values for what an attempt owns."""
         taken = {name: value for name, value in fresh.items() if name in self.environment}
-        return replace(self, environment={**self.environment, **taken, ATTEMPT: str(attempt)})
+        return self._replace(environment={**self.environment, **taken, ATTEMPT: str(attempt)})
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """What makes this launch another one than the last."""
 
     job_id: str
@@ -62,8 +59,7 @@ class Identity:
         return f"{outer}:{self.job_id}" if outer else self.job_id
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """All processes of this node, in the order of their ranks."""
 
     job_id: str
@@ -79,7 +75,7 @@ class Plan:
     node: str = ""
     sources: tuple[str, ...] = ()
     """Who said which node this is and where the others are; empty for a job on one node."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def processes(self) -> tuple[ProcessPlan, ...]:
@@ -87,8 +83,7 @@ class Plan:
         return (*([self.scheduler] if self.scheduler else []), *self.workers)
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """How long the supervisor waits for what (DESIGN section 2); 0 switches a watch off."""
 
     max_restarts: int = 0

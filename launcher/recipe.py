@@ -14,11 +14,11 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from launcher.contract import EXIT_TEMPORARY, EXIT_USAGE
 from launcher.errors import LauncherError, UsageError
@@ -45,12 +45,11 @@ class CheckStoppedError(LauncherError):
         self.exit_code = 128 + number
 
 
-@dataclass(frozen=True)
-class CheckedRecipe:
+class CheckedRecipe(NamedTuple):
     """What the check found out."""
 
-    recipe: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = MappingProxyType({})
+    versions: Mapping[str, str] = MappingProxyType({})
     seed: int | None = None
 
 

@@ -16,7 +16,6 @@ The rule, from the strongest to the weakest:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from launcher.contract import RUN_DIR
 from launcher.environments import mindcluster, open_mpi, slurm
@@ -50,7 +49,7 @@ def choose_place(spec: LaunchSpec, environ: Mapping[str, str]) -> Place:
         f"not used: {_NAMES[name][1]} and the like of {name}, because {present[0]} comes first"
         for name in unused
     ]
-    return _with_options(replace(place, sources=(*place.sources, *notes)), spec)
+    return _with_options(place._replace(sources=(*place.sources, *notes)), spec)
 
 
 def _of(name: str, spec: LaunchSpec, environ: Mapping[str, str]) -> Place:
@@ -112,8 +111,7 @@ def _with_options(place: Place, spec: LaunchSpec) -> Place:
         return place
     options = (("--master-addr", spec.master_addr), ("--master-port", spec.master_port))
     given = [f"{name} {value}" for name, value in options if value is not None]
-    return replace(
-        place,
+    return place._replace(
         master_addr=spec.master_addr or place.master_addr,
         master_port=spec.master_port or place.master_port or MEETING_PORT,
         sources=(*place.sources, *([f"master: {', '.join(given)}"] if given else [])),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MEETING_PORT = 8118
 """Where launchers meet when nothing says otherwise: msrun's port for its scheduler."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """One launcher's place; with one node there is nobody to meet.
 
     Args:

@@ -12,8 +12,9 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 HOST_ROOT = "LAUNCHER_HOST_ROOT"
 TOOL_TIMEOUT_S = 10.0
@@ -22,16 +23,14 @@ _AT_ONCE = 8
 _KILL_S = 1.0
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a tool printed (both streams), and why that may not be its answer; "" = it is."""
 
     text: str = ""
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class HostAccess:
+class HostAccess(NamedTuple):
     """Files and tools of a host.
 
     Args:
@@ -41,7 +40,7 @@ class HostAccess:
     """
 
     root: Path = Path("/")
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = MappingProxyType({})
     timeout_s: float = TOOL_TIMEOUT_S
 
     @classmethod

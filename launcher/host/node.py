@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from launcher.host.access import HostAccess
 from launcher.host.addresses import host_name, own_addresses
@@ -11,8 +11,7 @@ from launcher.host.cores import Cores, allowed_cores, cpu_quota, read_numa_nodes
 from launcher.host.npus import Npus, look_at_npus
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """What a plan depends on besides the options.
 
     ``addresses`` are the node's own names and addresses; ``cpu_quota`` is in cores, None = no

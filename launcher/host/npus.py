@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.host.access import HostAccess
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _DEVICE_FILE = re.compile(r"davinci(\d{1,4})", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """A process that has a device open."""
 
     device_id: int
@@ -32,8 +31,7 @@ class Holder:
         return f"pid {self.pid}" + (f" ({self.name})" if self.name else "")
 
 
-@dataclass(frozen=True)
-class Npus:
+class Npus(NamedTuple):
     """The NPUs of a host; all numbers are physical but the values of ``logical``.
 
     Args:
@@ -47,10 +45,10 @@ class Npus:
     """
 
     present: tuple[int, ...] = ()
-    logical: Mapping[int, int] = field(default_factory=dict)
+    logical: Mapping[int, int] = MappingProxyType({})
     holders: tuple[Holder, ...] = ()
-    near: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    products: Mapping[int, str] = field(default_factory=dict)
+    near: Mapping[int, tuple[int, ...]] = MappingProxyType({})
+    products: Mapping[int, str] = MappingProxyType({})
     table: NpuInfo | None = None
     problem: str = ""
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from launcher.host.cores import Cores
 from launcher.host.node import Host
 
 
-@dataclass(frozen=True)
-class Shares:
+class Shares(NamedTuple):
     """The cores of each worker, and what a user should know of them."""
 
     cores: tuple[Cores, ...]

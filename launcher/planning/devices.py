@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from launcher.errors import NotReadyError, UsageError
 from launcher.host.npus import Npus
@@ -15,8 +15,7 @@ VISIBLE_DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
 CONTAINER_DEVICES = "ASCEND_VISIBLE_DEVICES"
 
 
-@dataclass(frozen=True)
-class Devices:
+class Devices(NamedTuple):
     """What the workers of this node run on.
 
     ``ids`` are physical NPU ids in the order of the local ranks; empty on a CPU.

@@ -6,7 +6,7 @@ Ranges and defaults: the HCCL user guide (hccl_env), as `ascend.md` 2.3 lists th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from launcher.errors import UsageError
 
@@ -23,8 +23,7 @@ _RANGES = {
 }
 
 
-@dataclass(frozen=True)
-class HcclSettings:
+class HcclSettings(NamedTuple):
     """Variables to set, and what a user should know of them."""
 
     environment: dict[str, str]

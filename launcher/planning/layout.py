@@ -6,8 +6,8 @@ The three become one value here, so that everything after it does not ask where 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import UsageError
 from launcher.planning.devices import ASCEND, CPU, Devices
@@ -21,8 +21,7 @@ LOOPBACK = "127.0.0.1"
 _MOST_LISTED = 32
 
 
-@dataclass(frozen=True)
-class NodeLayout:
+class NodeLayout(NamedTuple):
     """One node's part of a job.
 
     Args:
@@ -38,7 +37,7 @@ class NodeLayout:
     device_ids: tuple[int, ...] = ()
     address: str = LOOPBACK
     aliases: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = MappingProxyType({})
 
     def __str__(self) -> str:
         more = sorted({self.address, *self.aliases} - {self.name, LOOPBACK, ""})
@@ -46,8 +45,7 @@ class NodeLayout:
         return f"{known}, {ranks_in_words(self.ranks)}"
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """All nodes of a job, in the order of node_rank.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from launcher.contract import RankEnv, RunPaths
 from launcher.errors import UsageError
@@ -50,8 +50,7 @@ from launcher.ranges import format_ranges
 _SCHEDULER = "from mindspore.communication import init\ninit('mccl')"
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Job(NamedTuple):
     """What all processes of this node have in common."""
 
     spec: LaunchSpec
@@ -132,8 +131,7 @@ def make_plan(
     )
 
 
-@dataclass(frozen=True)
-class _Settings:
+class _Settings(NamedTuple):
     """What was found out for the workers of this node before the first of them is described."""
 
     command: tuple[str, ...]
@@ -147,7 +145,7 @@ def _worker(job: _Job, settings: _Settings, local_rank: int) -> ProcessPlan:
     cpus = settings.shares.cores[local_rank]
     count = len(settings.shares.cores)
     overlay = worker_environment(
-        replace(_who(job, local_rank), cpus=cpus),
+        _who(job, local_rank)._replace(cpus=cpus),
         inherited=job.host.environ,
         rendezvous=settings.scheduler or _table(job),
         variables={**job.node.environment, **settings.hccl.environment},

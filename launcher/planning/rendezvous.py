@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from launcher.errors import UsageError
 from launcher.options import LaunchSpec
@@ -18,8 +18,7 @@ _QUIET = "{DISTRIBUTED:3,DEVICE:3}"
 failed connections several times a second, which buries what the script prints."""
 
 
-@dataclass(frozen=True)
-class Scheduler:
+class Scheduler(NamedTuple):
     """Where MindSpore's scheduler listens, and how long its cluster waits.
 
     ``own_address`` is this node's, which only a cluster of IPv6 addresses needs; "" = not given.
@@ -51,8 +50,7 @@ class Scheduler:
         }
 
 
-@dataclass(frozen=True)
-class Meeting:
+class Meeting(NamedTuple):
     """What the launchers of several nodes know of each other when they plan.
 
     Args:
@@ -68,8 +66,7 @@ class Meeting:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class TableFile:
+class TableFile(NamedTuple):
     """The rank table that HCCL reads; it needs no scheduler."""
 
     path: Path

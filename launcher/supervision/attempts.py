@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from launcher.contract import RunPaths
 from launcher.outcome import AttemptOutcome, Reason
@@ -24,8 +24,7 @@ SHORT_LIFE_S = 10.0
 """An attempt without heartbeats that ended sooner than this counts as one without progress."""
 
 
-@dataclass(frozen=True)
-class Company:
+class Company(NamedTuple):
     """What the other nodes of a job say of the attempts of this one.
 
     ``decide`` gets the outcomes and whether this node would allow another attempt; it waits until
@@ -114,8 +113,7 @@ def next_attempt(paths: RunPaths) -> int:
 def for_attempt(plan: Plan, attempt: int, fresh: Mapping[str, str]) -> Plan:
     """Return the plan of one attempt."""
     scheduler = plan.scheduler
-    return replace(
-        plan,
+    return plan._replace(
         workers=tuple(worker.for_attempt(attempt, fresh) for worker in plan.workers),
         scheduler=scheduler.for_attempt(attempt, fresh) if scheduler else None,
     )
@@ -170,7 +168,7 @@ def _announce(
 
 def _stopped_before_restart(outcome: AttemptOutcome, number: int) -> AttemptOutcome:
     detail = f"{signal.Signals(number).name} to the launcher before a restart"
-    return replace(outcome, reason=Reason.STOPPED, signal=number, detail=detail)
+    return outcome._replace(reason=Reason.STOPPED, signal=number, detail=detail)
 
 
 def _pause(plan: Plan, site: Site, pause_s: float) -> int | None:

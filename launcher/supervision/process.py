@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.contract import JOB_TAG
@@ -21,7 +20,6 @@ _FILES_PER_CHILD = 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass
 class Child:
     """A process that we started and have not forgotten; reaped by :meth:`reap` only.
 
@@ -29,13 +27,23 @@ class Child:
     CLOCK_MONOTONIC nanoseconds.
     """
 
-    pid: int
-    pidfd: int
-    started_ns: int
-    rank: int | None = None
-    returncode: int | None = None
-    ended_ns: int = 0
-    signalled_ns: int | None = None
+    def __init__(
+        self,
+        pid: int,
+        pidfd: int,
+        started_ns: int,
+        *,
+        rank: int | None = None,
+        returncode: int | None = None,
+        ended_ns: int = 0,
+    ) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.started_ns = started_ns
+        self.rank = rank
+        self.returncode = returncode
+        self.ended_ns = ended_ns
+        self.signalled_ns: int | None = None
 
     def fileno(self) -> int:
         return self.pidfd

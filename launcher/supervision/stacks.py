@@ -9,8 +9,8 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from launcher.boot import STACK_SIGNAL
 
@@ -20,8 +20,7 @@ _MOST_THREADS = 64
 _PLACE = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)$', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(NamedTuple):
     """What is known of where one rank stands.
 
     ``place`` is the innermost Python frame of the main thread, or where the kernel has it wait;

@@ -8,7 +8,7 @@ check to check, so that a time in which the whole machine stood still does not c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from launcher.contract import Progress
 from launcher.plan import Policy
@@ -22,8 +22,7 @@ LEAST_CPU_SHARE = 0.01
 """Less CPU time than this is no progress: threads that only keep a connection alive use some."""
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """What can be seen of one rank at one moment.
 
     ``state`` is the process state of /proc/PID/stat (R, S, D, T ...); ``session_cpu_s`` is None
@@ -37,8 +36,7 @@ class Sample:
     state: str = "S"
 
 
-@dataclass(frozen=True)
-class Vitals:
+class Vitals(NamedTuple):
     """One rank over time: its newest sample, that of its last progress, idle seconds since."""
 
     now: Sample
@@ -73,7 +71,7 @@ def observe(before: Vitals | None, sample: Sample, elapsed_s: float) -> Vitals:
         return Vitals(now=sample, last=sample, first=first)
     last = before.last
     if last.session_cpu_s is None:
-        last = replace(last, session_cpu_s=sample.session_cpu_s)
+        last = last._replace(session_cpu_s=sample.session_cpu_s)
     return Vitals(now=sample, last=last, idle_s=idle_s, first=first)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from launcher.ranges import format_ranges
 
@@ -136,11 +136,10 @@ def _character_start(data: bytes | bytearray, cut: int) -> int:
     return cut
 
 
-@dataclass
-class _Entry:
+class _Entry(NamedTuple):
     text: str
     time: float
-    ranks: set[int] = field(default_factory=set)
+    ranks: set[int]
 
 
 class Folder:

@@ -7,7 +7,6 @@ The last line on the standard output is the list of outcomes as JSON; messages g
 # ruff: noqa: T201
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -45,11 +44,15 @@ def main(run_dir: Path, settings: dict) -> None:
             fresh_environment=lambda attempt: {},
             pause_s=lambda restart: settings["pause_s"],
         )
-    print(json.dumps(outcomes, default=_plain))
+    print(json.dumps(_plain(outcomes)))
 
 
 def _plain(value: object) -> object:
-    return value.name if isinstance(value, Reason) else dataclasses.asdict(value)  # type: ignore[call-overload]
+    if isinstance(value, Reason):
+        return value.name
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(one) for name, one in value._asdict().items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 if __name__ == "__main__":

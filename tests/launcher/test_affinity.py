@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,11 +99,11 @@ def test_bind_numa_means_the_npus_node_where_it_is_known() -> None:
 
 
 def test_a_quota_limits_threads_and_is_said() -> None:
-    limited = replace(HOST, cpu_quota=2.5)
+    limited = HOST._replace(cpu_quota=2.5)
     assert share_cores("cores", limited, 2, []).notes == (
         "the control group grants the time of 2.5 cores: threads follow that",
     )
-    assert share_cores("cores", replace(HOST, cpu_quota=8.0), 2, []).notes == ()
+    assert share_cores("cores", HOST._replace(cpu_quota=8.0), 2, []).notes == ()
 
 
 @given(st.integers(1, 64), st.none() | st.floats(0.01, 200), st.integers(1, 64))

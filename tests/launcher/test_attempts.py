@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 from conftest import (
@@ -39,7 +38,7 @@ def attempt(number: int, *, last_step: int | None = None, lasted_s: float = 1.0)
     return AttemptOutcome(
         attempt=number,
         reason=Reason.FAILURE,
-        ranks=[replace(FAILED, progress=progress)],
+        ranks=[FAILED._replace(progress=progress)],
         ended_ns=int(lasted_s * 1e9),
         last_step=last_step or 0,
     )
@@ -145,7 +144,7 @@ def test_one_attempt_with_progress_keeps_the_run_going() -> None:
 
 
 def test_processes_that_are_left_forbid_a_restart() -> None:
-    assert why_no_restart([replace(attempt(0), left_over=(7,))], 9) is not None
+    assert why_no_restart([attempt(0)._replace(left_over=(7,))], 9) is not None
 
 
 def test_a_signal_during_the_pause_ends_the_run(launch: Callable[..., Launch]) -> None:

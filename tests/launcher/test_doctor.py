@@ -21,7 +21,7 @@ from launcher.host.npus import Holder, Npus
 GIB = 1024**3
 VERSIONS = {**dict.fromkeys(PACKAGES, "1.0"), "mindspore": "2.10.0", "numpy": "1.26.4"}
 TWO = NpuInfo("24.1", tuple(Npu(n, 0, "910B3", "OK", "0000:C1:00.0") for n in (0, 1)))
-NPUS = replace(Npus.counted(0, 1), products={0: "A2", 1: "A2"}, table=TWO)
+NPUS = Npus.counted(0, 1)._replace(products={0: "A2", 1: "A2"}, table=TWO)
 CPU_HOST = Host("h", {}, Npus(), cores=(0, 1))
 CPU = Facts(
     python=(3, 11, 7),
@@ -38,7 +38,7 @@ CPU = Facts(
 )
 ASCEND = replace(
     CPU,
-    host=replace(CPU_HOST, npus=NPUS, environ={"ASCEND_HOME_PATH": "/usr/local/Ascend/latest"}),
+    host=CPU_HOST._replace(npus=NPUS, environ={"ASCEND_HOME_PATH": "/usr/local/Ascend/latest"}),
     has_npu_smi=True,
     network=Network(True, {0: "10.0.0.1", 1: "10.0.0.2"}, {0: "UP", 1: "UP"}, {0: False, 1: False}),
     cann="9.1.0",
@@ -51,11 +51,11 @@ def found(facts: Facts, name: str) -> Finding:
 
 
 def with_npus(**changes: Any) -> Facts:
-    return replace(ASCEND, host=replace(ASCEND.host, npus=replace(NPUS, **changes)))
+    return replace(ASCEND, host=ASCEND.host._replace(npus=NPUS._replace(**changes)))
 
 
 def with_environ(**environ: str) -> Facts:
-    return replace(ASCEND, host=replace(ASCEND.host, environ=environ))
+    return replace(ASCEND, host=ASCEND.host._replace(environ=environ))
 
 
 def with_network(**changes: Any) -> Facts:
@@ -153,8 +153,8 @@ def test_all_is_green_where_all_is_well() -> None:
             "yellow",
             "left over from another launcher: MS_ROLE, RANK_TABLE_FILE",
         ),
-        (replace(CPU, host=replace(CPU_HOST, cpu_quota=0.5)), "cores", "yellow", "0.5 by a quota"),
-        (replace(ASCEND, host=replace(ASCEND.host, cores=(0,))), "cores", "yellow", "for 2 NPUs"),
+        (replace(CPU, host=CPU_HOST._replace(cpu_quota=0.5)), "cores", "yellow", "0.5 by a quota"),
+        (replace(ASCEND, host=ASCEND.host._replace(cores=(0,))), "cores", "yellow", "for 2 NPUs"),
     ],
 )
 def test_a_fault_is_found(facts: Facts, name: str, level: str, what: str) -> None:
@@ -166,14 +166,14 @@ def test_a_fault_is_found(facts: Facts, name: str, level: str, what: str) -> Non
 
 def test_a_910a_needs_addresses_always() -> None:
     facts = with_network(addresses={0: None, 1: None})
-    old = replace(facts, host=replace(facts.host, npus=replace(NPUS, products={0: "910A"})))
+    old = replace(facts, host=facts.host._replace(npus=NPUS._replace(products={0: "910A"})))
     assert found(old, "device addresses").level == "red"
     assert found(old, "npu").level == "yellow"
 
 
 def test_a_container_that_should_have_npus_is_told_so() -> None:
     asked = {"ASCEND_VISIBLE_DEVICES": "0-3"}
-    facts = replace(CPU, host=replace(CPU_HOST, environ=asked))
+    facts = replace(CPU, host=CPU_HOST._replace(environ=asked))
     assert "does the Ascend container runtime run?" in found(facts, "npu").remedy
 
 

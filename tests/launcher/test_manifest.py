@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def manifest(folder: Path, checked: CheckedRecipe | None = None) -> Manifest:
     plan = make_plan(
         LaunchSpec(command=("true",)), host, Identity("j", folder), ports=PortReservation()
     )
-    return Manifest(plan, ["python", "-m", "launcher", "x"], checked)
+    return Manifest(plan, ["python", "-m", "launcher", "x"], time.time(), checked)
 
 
 def test_the_manifest_is_there_from_the_start_and_complete_at_the_end(tmp_path: Path) -> None:

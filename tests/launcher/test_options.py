@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def test_an_empty_variable_is_not_set() -> None:
 
 
 def test_every_option_has_a_field_and_its_default_is_that_of_the_field() -> None:
-    fields = {field.name: field.default for field in dataclasses.fields(LaunchSpec)}
+    fields = LaunchSpec()._asdict()
     for option in OPTIONS:
         assert option.field in fields
         if option.default:

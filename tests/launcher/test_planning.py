@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +71,7 @@ def test_a_scheduler_is_started_only_where_ranks_must_meet(
 
 
 def test_npus_are_planned_by_physical_id_and_renumbered() -> None:
-    made = plan(replace(HOST, npus=Npus.counted(0, 1, 2, 3)), devices=(1, 3))
+    made = plan(HOST._replace(npus=Npus.counted(0, 1, 2, 3)), devices=(1, 3))
     assert [worker.device_id for worker in made.workers] == [1, 3]
     for rank, worker in enumerate(made.workers):
         assert worker.environment["ASCEND_RT_VISIBLE_DEVICES"] == "1,3"
@@ -84,7 +83,7 @@ def test_binding_can_follow_numa_nodes_or_be_left_out() -> None:
     bare = plan(nproc=2, bind="none")
     assert bare.workers[0].cpus == ()
     assert "OMP_NUM_THREADS" not in bare.workers[0].environment
-    fallen_back = plan(replace(HOST, numa_nodes=()), nproc=2, bind="numa")
+    fallen_back = plan(HOST._replace(numa_nodes=()), nproc=2, bind="numa")
     assert [one.cpus for one in fallen_back.workers] == [(0, 1), (2, 3)]
     assert "no NUMA nodes" in fallen_back.notes[0]
 
@@ -102,7 +101,7 @@ def test_more_workers_than_cores_share_them_in_turn() -> None:
 
 
 def test_a_launch_inside_a_job_belongs_to_that_job_too() -> None:
-    inner = plan(replace(HOST, environ={"LAUNCHER_JOB_ID": "outer"}))
+    inner = plan(HOST._replace(environ={"LAUNCHER_JOB_ID": "outer"}))
     assert inner.job_id == "job1"
     assert inner.workers[0].environment["LAUNCHER_JOB_ID"] == "outer:job1"
 
@@ -171,7 +170,7 @@ TABLE = Layout(
     "--rank-table t.json",
     rank_table="{}",
 )
-EIGHT = replace(HOST, npus=Npus.counted(*range(8)))
+EIGHT = HOST._replace(npus=Npus.counted(*range(8)))
 
 
 def test_a_table_means_the_rank_table_rendezvous_unless_told_otherwise() -> None:
@@ -184,7 +183,7 @@ def test_a_table_means_the_rank_table_rendezvous_unless_told_otherwise() -> None
 
 
 def test_each_node_plans_its_own_ranks() -> None:
-    made = plan(replace(EIGHT, addresses=("10.0.0.2",)), TABLE)
+    made = plan(EIGHT._replace(addresses=("10.0.0.2",)), TABLE)
     assert (made.node_rank, made.nnodes, made.world_size) == (1, 2, 4)
     assert [(one.rank, one.local_rank, one.device_id) for one in made.workers] == [
         (2, 0, 6),
@@ -200,7 +199,7 @@ def test_any_node_can_be_planned_anywhere_but_started_only_where_its_npus_are() 
 
 
 def test_a_device_that_is_held_is_told_before_anything_starts() -> None:
-    held = replace(EIGHT, npus=replace(EIGHT.npus, holders=(Holder(1, 99, "python"),)))
+    held = EIGHT._replace(npus=EIGHT.npus._replace(holders=(Holder(1, 99, "python"),)))
     with pytest.raises(NotReadyError, match=r"NPU 1 is held by pid 99 \(python\)"):
         plan(held, nproc=2)
     assert plan(held, nproc=2, dry_run=True).notes == ("NPU 1 is held by pid 99 (python)",)
@@ -210,32 +209,32 @@ def test_a_device_that_is_held_is_told_before_anything_starts() -> None:
 def test_nodes_that_are_told_no_port_agree_on_one() -> None:
     assert master_port(LaunchSpec(), None) is None
     assert master_port(LaunchSpec(), TABLE) == 8118
-    assert master_port(LaunchSpec(), replace(TABLE, master_port=9000)) == 9000
+    assert master_port(LaunchSpec(), TABLE._replace(master_port=9000)) == 9000
     assert master_port(LaunchSpec(master_port=9001), TABLE) == 9001
-    assert master_port(LaunchSpec(), replace(TABLE, nodes=TABLE.nodes[:1])) is None
+    assert master_port(LaunchSpec(), TABLE._replace(nodes=TABLE.nodes[:1])) is None
 
 
 def test_a_quota_limits_the_threads_that_the_plan_shows() -> None:
-    made = plan(replace(HOST, cpu_quota=2.0), nproc=2)
+    made = plan(HOST._replace(cpu_quota=2.0), nproc=2)
     assert made.workers[0].environment["OMP_NUM_THREADS"] == "1"
     assert "the time of 2 cores" in made.notes[0]
 
 
 def test_a_cluster_of_ipv6_addresses_is_told_each_nodes_own() -> None:
-    nodes = tuple(replace(node, address=f"fd00::{n}") for n, node in enumerate(TABLE.nodes))
-    layout = replace(TABLE, nodes=nodes, rank_table=None)
+    nodes = tuple(node._replace(address=f"fd00::{n}") for n, node in enumerate(TABLE.nodes))
+    layout = TABLE._replace(nodes=nodes, rank_table=None)
     environment = plan(EIGHT, layout, node_rank=1).workers[0].environment
     assert (environment["MS_SCHED_HOST"], environment["MS_WORKER_IP"]) == ("fd00::0", "fd00::1")
 
 
 def test_a_scheduler_needs_an_address_and_not_a_name() -> None:
-    layout = replace(TABLE, nodes=tuple(replace(node, address=node.name) for node in TABLE.nodes))
+    layout = TABLE._replace(nodes=tuple(node._replace(address=node.name) for node in TABLE.nodes))
     with pytest.raises(UsageError, match="needs an address of node 0, and 'n0' is a name"):
         plan(EIGHT, layout, node_rank=0, rendezvous="cluster")
 
 
 def test_what_the_shell_hides_is_said() -> None:
-    hiding = replace(EIGHT, environ={"ASCEND_RT_VISIBLE_DEVICES": "2,3"})
+    hiding = EIGHT._replace(environ={"ASCEND_RT_VISIBLE_DEVICES": "2,3"})
     made = plan(hiding)
     assert [worker.device_id for worker in made.workers] == [2, 3]
     assert made.notes == ("ASCEND_RT_VISIBLE_DEVICES=2,3 leaves NPU 2,3 of 0-7",)
@@ -244,7 +243,7 @@ def test_what_the_shell_hides_is_said() -> None:
 
 
 def test_an_npu_smi_that_does_not_answer_is_said() -> None:
-    silent = replace(EIGHT, npus=replace(EIGHT.npus, problem="npu-smi info: no answer within 10 s"))
+    silent = EIGHT._replace(npus=EIGHT.npus._replace(problem="npu-smi info: no answer within 10 s"))
     assert plan(silent, nproc=1).notes == (
         "npu-smi info: no answer within 10 s: it is not known whether the NPUs are free",
     )
@@ -252,7 +251,7 @@ def test_an_npu_smi_that_does_not_answer_is_said() -> None:
 
 def test_devices_go_up_where_cann_counts_them_and_follow_a_table_where_it_is_read() -> None:
     node = NodeLayout("n0", (0, 1), (5, 2))
-    layout = replace(TABLE, nodes=(node,))
+    layout = TABLE._replace(nodes=(node,))
     by_table = plan(EIGHT, layout)
     assert [one.environment["DEVICE_ID"] for one in by_table.workers] == ["5", "2"]
     assert [one.device_id for one in by_table.workers] == [5, 2]
@@ -262,7 +261,7 @@ def test_devices_go_up_where_cann_counts_them_and_follow_a_table_where_it_is_rea
 
 
 def test_a_dry_run_takes_no_port_of_another_node() -> None:
-    layout = replace(TABLE, rank_table=None)
+    layout = TABLE._replace(rank_table=None)
     assert plan(EIGHT, layout, node_rank=0).workers[0].environment["MS_SCHED_PORT"] == "23456"
     shown = plan(EIGHT, layout, node_rank=0, dry_run=True).workers[0].environment
     assert shown["MS_SCHED_PORT"] == "8118"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +77,7 @@ def test_limits_of_zero_switch_the_watch_off() -> None:
 def test_without_heartbeats_other_signs_of_life_count(change: dict[str, object]) -> None:
     silent = follow([Sample()] * 9)
     assert silent.idle_s == 8
-    assert observe(silent, replace(Sample(), **change), 1.0).idle_s == 0
+    assert observe(silent, Sample()._replace(**change), 1.0).idle_s == 0
 
 
 def test_threads_that_keep_a_connection_alive_are_no_progress() -> None:
@@ -117,7 +115,7 @@ def test_a_check_comes_often_enough_to_be_at_most_two_seconds_late(limit: float)
 
 
 def idle(step: int, idle_s: float = 10.0, state: str = "S") -> Vitals:
-    sample = replace(beat(step), state=state)
+    sample = beat(step)._replace(state=state)
     return Vitals(now=sample, last=sample, idle_s=idle_s, first=Progress(0, "train"))
 
 
