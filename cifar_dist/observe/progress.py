@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from launcher.contract import Progress, RunPaths, write_record
@@ -29,13 +28,13 @@ class ProgressFile:
 
     def phase(self, phase: str) -> None:
         """Say what begins now: "data", "compile", "train", "evaluate", "checkpoint", "done"."""
-        self._last = replace(self._last, phase=phase)
+        self._last = self._last._replace(phase=phase)
         self._write()
 
     def step(self, epoch: int, step: int) -> None:
         """Say that a step was finished, counted over the whole run; the phase stays."""
         is_first = self._last.step == 0
-        self._last = replace(self._last, epoch=epoch, step=step)
+        self._last = self._last._replace(epoch=epoch, step=step)
         self._write_now_and_then(at_once=is_first)
 
     def alive(self) -> None:
@@ -49,7 +48,7 @@ class ProgressFile:
 
     def _write(self) -> None:
         self._written_s = self._clock()
-        self._last = replace(self._last, time=self._written_s)
+        self._last = self._last._replace(time=self._written_s)
         if self._path is None:
             return
         try:
