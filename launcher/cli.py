@@ -2,80 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 from launcher.errors import LauncherError, UsageError
 from launcher.options import OPTIONS, LaunchSpec, canonical, resolve
 from launcher.terminal.console import open_standard_streams, write, write_error
 
-_USAGE = """\
-python -m launcher [options] --config RECIPE [key=value ...]
-       python -m launcher [options] -- script.py [args ...]
-       python -m launcher [options] -- -m package.module [args ...]
-       python -m launcher doctor [--json]
-       python -m launcher rank-table make|check|show|merge ...
-       python -m launcher report RUN_DIR [RUN_DIR ...]
-       python -m launcher status [RUN_DIR] [--json]"""
-
-_ABOUT = "Start one worker per device, watch them, end them together, and say what went wrong."
-
-_MORE = """\
-examples:
-  python -m launcher --nproc 2 --config quickstart.yaml
-  python -m launcher --config resnet50.yaml train.epochs=10 data.dir=~/cifar-10-batches-bin
-  python -m launcher --nproc 8 -- train.py --lr 0.1      any MindSpore script, as msrun would
-  python -m launcher --devices 0-3 --dry-run -- train.py
-  python -m launcher --cluster two_nodes_16p.yaml --node-rank 1 --dry-run -- train.py
-  python -m launcher rank-table make -o table.json       of this node's NPUs
-  python -m launcher doctor                              can a job run here?
-  python -m launcher report runs/resnet50/20261124-053306
-  python -m launcher status                              which jobs run, and how they stand
-
-words:
-  worker      one process that drives one device
-  rank        index of a worker, 0 to world_size-1
-  world_size  number of workers in the job;  nproc: on this node
-  attempt     one start of the whole group
-  root cause  the earliest failure that is not a consequence of another one
-
-exit codes:
-  0        every rank ended with 0
-  1-119    the root cause's own exit code (its 2 and 75 become 1, and so do 120 and above)
-  2        usage, recipe, cluster file or rank table is wrong; nothing was started
-  75       port, device or table not ready; the same command may work later
-  124      hang
-  128+n    the root cause died by signal n
-  129, 130, 143  the launcher was stopped by SIGHUP, SIGINT, SIGTERM
-
-Dashes and underscores are equal. Precedence: option, environment variable, default.
-"""
-
-
+_HELP = "help"
+_SEE_HELP = "see python -m launcher --help"
 _COMMANDS = {
     "doctor": "launcher.doctor.cli",
     "rank-table": "launcher.rank_table.cli",
     "report": "launcher.report.cli",
     "status": "launcher.status.cli",
 }
-
-
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26, width=100)
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        import textwrap
-
-        return textwrap.wrap(text, width, break_on_hyphens=False)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message.replace("argument ", "", 1) + f"; see {self.prog} --help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run_command(arguments)
         spec = parse(arguments, os.environ)
         if spec is None:
+            from launcher.manual import help_text
+
             write(1, help_text())
             return 0
         from launcher.launch import run
@@ -119,9 +63,8 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> LaunchSpec | 
     if "--" in own:
         place = own.index("--")
         own, command = own[:place], tuple(own[place + 1 :])
-    flags, extras = _parser().parse_known_args([canonical(one) for one in own])
-    given = {name: text for name, text in vars(flags).items() if text is not None}
-    if given.pop("help", False):
+    given, extras = read_flags([canonical(one) for one in own])
+    if _HELP in given:
         return None
     overrides = _overrides(extras, command)
     fields = resolve(given, environ)
@@ -139,6 +82,36 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> LaunchSpec | 
     return LaunchSpec(**fields, command=command or (), overrides=overrides)
 
 
+def read_flags(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return {option name: text} of our options, and the arguments that are none of them.
+
+    Without argparse, which would take a tenth of the time until the first worker starts.
+
+    Raises:
+        UsageError: a value is missing, or one too many.
+    """
+    known = {f"--{option.name}": option for option in OPTIONS}
+    given: dict[str, str] = {}
+    extras: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        flag, equals, text = argument.partition("=")
+        if argument in ("-h", "--help"):
+            given[_HELP] = ""
+        elif flag not in known:
+            extras.append(argument)
+        elif not known[flag].metavar:
+            if equals:
+                raise UsageError(f"{flag}: takes no value, given {text!r}; {_SEE_HELP}")
+            given[flag[2:]] = "1"
+        else:
+            value = text if equals else next(rest, None)
+            if value is None or (not equals and value.startswith("--")):
+                raise UsageError(f"{flag}: expected one argument; {_SEE_HELP}")
+            given[flag[2:]] = value
+    return given, extras
+
+
 def run_command(arguments: Sequence[str]) -> int:
     """Run one of the other commands, which are loaded only here; return the exit code.
 
@@ -147,46 +120,13 @@ def run_command(arguments: Sequence[str]) -> int:
     """
     from importlib import import_module
 
+    from launcher.manual import command_parser
+
     command = import_module(_COMMANDS[arguments[0]])
-    parser = _Parser(prog="python -m launcher", formatter_class=_Formatter, allow_abbrev=False)
+    parser = command_parser()
     command.add_parser(parser.add_subparsers())
     code: int = command.run(parser.parse_args(arguments))
     return code
-
-
-def help_text() -> str:
-    """Return the whole help."""
-    return _parser().format_help()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m launcher",
-        usage=_USAGE,
-        description=_ABOUT,
-        epilog=_MORE,
-        formatter_class=_Formatter,
-        allow_abbrev=False,
-        add_help=False,
-    )
-    groups: dict[str, argparse._ArgumentGroup] = {}
-    for option in OPTIONS:
-        group = groups.get(option.group) or parser.add_argument_group(option.group)
-        groups[option.group] = group
-        more = [f"default {option.default}"] if option.default and option.metavar else []
-        also = ", ".join(f"--{alias}" for alias in option.aliases)
-        more += [f"also {also}"] if also else []
-        text = f"{option.help} [{'; '.join([*more, option.variable])}]"
-        if option.metavar:
-            group.add_argument(
-                f"--{option.name}", dest=option.name, metavar=option.metavar, help=text
-            )
-        else:
-            group.add_argument(
-                f"--{option.name}", dest=option.name, action="store_const", const="1", help=text
-            )
-    parser.add_argument("-h", "--help", action="store_true", default=None, help="show this help")
-    return parser
 
 
 def _overrides(extras: Sequence[str], command: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -25,7 +25,6 @@ from launcher.planning.ports import PortReservation
 from launcher.planning.rendezvous import RANK_TABLE, master_port
 from launcher.planning.sources import check_product, read_layout
 from launcher.ranges import format_ranges
-from launcher.recipe import CheckedRecipe, check_recipe, find_recipe
 from launcher.run_directory import RunDirectory, make_run_dir, run_name, shown
 from launcher.supervision.attempts import run_attempts
 from launcher.supervision.events import EventLog
@@ -35,6 +34,7 @@ from launcher.terminal.console import TerminalConsole, write
 if TYPE_CHECKING:
     from launcher.diagnosis.verdict import Verdict
     from launcher.planning.rendezvous import Meeting
+    from launcher.recipe import CheckedRecipe
     from launcher.team import Team
 
 _OF_OTHER_NODES = ("SLURM_JOB_ID", "OMPI_COMM_WORLD_SIZE", "MS_LOCAL_WORKER")
@@ -61,7 +61,7 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
     Raises:
         LauncherError: the job cannot be run; nothing was started.
     """
-    recipe = find_recipe(spec.recipe) if spec.recipe is not None else None
+    recipe = _recipe(spec.recipe) if spec.recipe is not None else None
     layout = read_layout(spec)
     host = _observe(spec, layout)
     if layout.nnodes > 1 if layout is not None else _may_be_one_of_many(spec):
@@ -70,6 +70,12 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
         return run_with_others(Launch(spec, host, recipe, argv), layout)
     with closing(PortReservation(master_port(spec, layout))) as ports:
         return Launch(spec, host, recipe, argv).run(ports, layout)
+
+
+def _recipe(name: str) -> Path:
+    from launcher.recipe import find_recipe
+
+    return find_recipe(name)
 
 
 def _may_be_one_of_many(spec: LaunchSpec) -> bool:
@@ -163,6 +169,8 @@ def _preflight(
     """Check the recipe, if there is one; a run directory without a run is taken away again."""
     if recipe is None:
         return None
+    from launcher.recipe import check_recipe
+
     try:
         return check_recipe(
             recipe,

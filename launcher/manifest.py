@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from launcher.contract import RunPaths, write_atomic
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Plan, to_json
-from launcher.recipe import CheckedRecipe
 
 if TYPE_CHECKING:
     from launcher.diagnosis.verdict import Verdict
+    from launcher.recipe import CheckedRecipe
 
 _GIT_S = 2.0
 

@@ -7,7 +7,6 @@ looked at instead; that is how tests put a host with NPUs on a temporary path.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -69,7 +68,9 @@ class HostAccess(NamedTuple):
         """Return where a tool is: on PATH, or where the driver puts it (not on PATH by itself)."""
         folders = [*self.environ.get("PATH", "").split(os.pathsep), *_TOOL_FOLDERS]
         below = os.pathsep.join(str(self.path(folder)) for folder in folders if folder)
-        found = shutil.which(tool, path=below)
+        from shutil import which
+
+        found = which(tool, path=below)
         return Path(found) if found else None
 
     def ask(self, tool: str, *arguments: str) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -32,7 +31,9 @@ def worker_command(spec: LaunchSpec, run_dir: Path) -> tuple[tuple[str, ...], bo
         if not Path(first).is_file():
             raise UsageError(f"{first}: there is no such script (looked in {Path.cwd()})")
         return (*boot, *spec.command), True
-    program = shutil.which(first)
+    from shutil import which
+
+    program = which(first)
     if program is None:
         raise UsageError(
             f"{first}: neither a Python script (they end in .py) nor a program on PATH; "

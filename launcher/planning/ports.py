@@ -10,14 +10,15 @@ same network namespace (which is also where ports are unique), and ends with the
 from __future__ import annotations
 
 import os
-import random
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from launcher.errors import NotReadyError
+
+if TYPE_CHECKING:
+    import socket
 
 _RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _FIRST, _LAST = 20000, 32767
@@ -54,7 +55,9 @@ class PortReservation:
         if self._fixed is not None:
             return self._take_fixed(self._fixed)
         candidates = candidate_ports()
-        for port in random.SystemRandom().sample(candidates, min(_TRIES, len(candidates))):
+        from random import SystemRandom
+
+        for port in SystemRandom().sample(candidates, min(_TRIES, len(candidates))):
             if port not in self._names and self._take(port):
                 return port
         raise NotReadyError(
@@ -74,7 +77,9 @@ class PortReservation:
             return min(self._block)
         candidates = candidate_ports()
         starts = list(range(candidates[0], candidates[-1] - size + 2, size))
-        random.SystemRandom().shuffle(starts)
+        from random import SystemRandom
+
+        SystemRandom().shuffle(starts)
         for start in starts:
             if self._take_block(range(start, start + size)):
                 return start
@@ -180,6 +185,8 @@ def _listening_inodes(port: int, proc: Path) -> list[str]:
 
 
 def _reserve_name(port: int) -> socket.socket | None:
+    import socket
+
     name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         name.bind(f"\0mindspore-launcher-port-{port}")
@@ -190,6 +197,8 @@ def _reserve_name(port: int) -> socket.socket | None:
 
 
 def _bind(port: int) -> socket.socket | None:
+    import socket
+
     held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher.cli import help_text, main, parse
+from launcher.cli import main, parse
 from launcher.errors import UsageError
+from launcher.manual import help_text
 from launcher.options import OPTIONS, LaunchSpec
 
 IMPORTED = """
@@ -169,3 +170,23 @@ def test_help_into_a_closed_pipe_is_no_error() -> None:
     )
     assert done.stdout.startswith("usage: python -m launcher")
     assert done.stderr == "0\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--grace"], "--grace: expected one argument"),
+        (["--grace", "--nproc", "2"], "--grace: expected one argument"),
+        (["--dry-run=yes"], "--dry-run: takes no value, given 'yes'"),
+        (["--max-restarts", "-1"], "--max-restarts: '-1' is not allowed"),
+    ],
+)
+def test_a_missing_value_or_one_too_many_is_refused(arguments: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse([*arguments, "--", "x.py"], {})
+
+
+def test_values_follow_a_blank_or_an_equals_sign_and_the_last_one_counts() -> None:
+    spec = parse(["--nproc", "2", "--nproc=3", "--run-dir=a=b", "--dry-run", "--", "x.py"], {})
+    assert spec is not None
+    assert (spec.nproc, str(spec.run_dir), spec.dry_run) == (3, "a=b", True)
