@@ -43,13 +43,17 @@ def add_saved_arguments(parser: argparse.ArgumentParser) -> None:
 def open_saved(path: Path, overrides: Sequence[str] = ()) -> Saved:
     """Find and read a checkpoint and its recipe.
 
+    The checkpoint may come from anybody: only an override lets images be downloaded into a folder
+    that its recipe names.
+
     Raises:
         CheckpointError: there is none, or it is damaged.
         ConfigError: an override is wrong.
     """
     folder = find_checkpoint(path)
     checkpoint = load_checkpoint(folder)
-    return Saved(folder, checkpoint, load_config(folder / CONFIG, overrides).config)
+    asked = ("data.download=null", *overrides)
+    return Saved(folder, checkpoint, load_config(folder / CONFIG, asked).config)
 
 
 def refuse_many_ranks(env: RankEnv, command: str) -> None:

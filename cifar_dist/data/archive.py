@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import shutil
 import tarfile
 import zlib
@@ -16,6 +17,9 @@ from cifar_dist.errors import DataError
 
 _BLOCK = 1 << 20
 _MAX_FILE_BYTES = 40_000_000
+_MAX_UNPACKED_BYTES = 200_000_000
+"""The official archive unpacks to 184 MB; also headers, which tarfile reads whole, stay below."""
+
 _TEXT_FILES = frozenset({"batches.meta.txt", "readme.html"})
 
 
@@ -89,15 +93,37 @@ def unpack(path: Path, folder: Path, archive: Archive) -> None:
     folder.mkdir()
     wanted = {*archive.sha1, *_TEXT_FILES}
     try:
-        with tarfile.open(path, "r:gz") as packed:
+        with (
+            gzip.open(path) as unpacked,
+            tarfile.open(fileobj=_Bounded(unpacked, path.name), mode="r|") as packed,
+        ):
             for member in packed:
                 if not (member.isdir() and member.name == FOLDER):
                     name = _file_name(member, wanted)
                     wanted.remove(name)
                     _extract(packed, member, folder / name)
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
         raise DataError(f"{path.name} is damaged: {error}\n{archive.by_hand}") from None
     _check_files(folder, archive)
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that is refused where it gets longer than the archive may."""
+
+    def __init__(self, stream: gzip.GzipFile, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._left = _MAX_UNPACKED_BYTES
+
+    def read(self, size: int = -1, /) -> bytes:
+        block = self._stream.read(size)
+        self._left -= len(block)
+        if self._left < 0:
+            raise DataError(
+                f"the archive is refused: {self._name} unpacks to more than "
+                f"{_MAX_UNPACKED_BYTES:,} bytes"
+            )
+        return block
 
 
 def _file_name(member: tarfile.TarInfo, wanted: set[str]) -> str:

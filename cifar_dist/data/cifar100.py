@@ -14,6 +14,7 @@ from cifar_dist.errors import DataError
 
 FOLDER = "cifar-100-binary"
 NAMES_FILE = "fine_label_names.txt"
+MOST_NAME_BYTES = 64 << 10
 NUM_CLASSES = 100
 
 LAYOUT = Layout(
@@ -57,7 +58,8 @@ def read_cifar100(folder: Path, split: FileSplit) -> Dataset:
 def _class_names(folder: Path) -> tuple[str, ...]:
     path = folder / NAMES_FILE
     try:
-        names = tuple(path.read_text(encoding="ascii").split())
+        with path.open("rb") as file:
+            names = tuple(file.read(MOST_NAME_BYTES).decode("ascii").split())
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
     if len(names) != NUM_CLASSES or len(set(names)) != NUM_CLASSES:
