@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from launcher.boot import STACK_SIGNAL
+from launcher.worker import STACK_SIGNAL
 
 ANSWER_LIMIT_S = 2.0
 _POLL_S = 0.02

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import BOOT, LONG_S
 
-from launcher import boot, contract
+from launcher import contract
 from launcher.contract import FailureRecord, Progress, RankEnv, RunPaths, read_record, write_record
 
 SHOW = """
@@ -174,7 +174,7 @@ def test_a_script_that_cannot_even_begin_is_recorded(
     done = worker.finish(*arguments)
     assert done.returncode == 1
     assert part in done.stderr
-    assert "boot.py" not in done.stderr
+    assert "launcher/" not in done.stderr
     assert worker.record is not None
     assert worker.record.type == kind
     assert part in worker.record.message
@@ -272,6 +272,16 @@ def test_a_crash_in_native_code_shows_its_stack(worker: Worker) -> None:
 
 
 def test_the_names_of_the_variables_are_those_of_the_contract() -> None:
-    text = Path(boot.__file__).read_text(encoding="utf-8")
+    text = BOOT.with_name("worker.py").read_text(encoding="utf-8")
     for name in (contract.RUN_DIR, contract.ATTEMPT, "RANK_ID"):
         assert f'"{name}"' in text
+
+
+def test_what_runs_before_the_script_is_compiled_only_once(worker: Worker, tmp_path: Path) -> None:
+    shown = script(worker, "import sys\nprint(sys.flags.dont_write_bytecode)\n")
+    cache = tmp_path / "cache"
+    worker(shown, PYTHONPYCACHEPREFIX=str(cache), PYTHONDONTWRITEBYTECODE="")
+    (compiled,) = cache.rglob("worker.*.pyc")
+    before = compiled.stat().st_mtime_ns
+    worker(shown, PYTHONPYCACHEPREFIX=str(cache), PYTHONDONTWRITEBYTECODE="")
+    assert compiled.stat().st_mtime_ns == before
