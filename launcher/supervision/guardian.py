@@ -4,20 +4,28 @@ Run by file path, as ``python -I -S guardian.py VARIABLE TAG EVENTS``, with the 
 as its standard input. Only the launcher holds the other end, through which it tells the number of
 each attempt; end of file means that the launcher is gone, whatever ended it. The guardian then
 kills every process that carries the job's tag. At a normal end the launcher kills the guardian.
+
+It is started just before the workers, so it leaves the cores to them at first: it loads what it
+needs when they are under way, or when the launcher has gone. Until then what would end it politely
+is blocked: that is how the launcher starts it.
 """
 
 from __future__ import annotations
 
 import os
-import signal
+import select
 import sys
 import time
 
+QUIET_S = 0.3
 SWEEP_LIMIT_S = 30.0
 
 
 def main(variable: str, tag: str, events: str) -> None:
     """Wait for the launcher's end, then sweep."""
+    _wait_for_hangup(QUIET_S)
+    import signal
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -29,6 +37,12 @@ def main(variable: str, tag: str, events: str) -> None:
         attempt = told.split()[-1]
     swept = sweep(Mark(variable, tag), limit_s=SWEEP_LIMIT_S)
     _log(events, attempt.decode(), sorted(swept.found), sorted(swept.left))
+
+
+def _wait_for_hangup(limit_s: float) -> None:
+    poller = select.poll()
+    poller.register(0, 0)
+    poller.poll(limit_s * 1000)
 
 
 def _log(events: str, attempt: str, killed: list[int], left: list[int]) -> None:
