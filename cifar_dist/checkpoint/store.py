@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,9 @@ STATE = "state.json"
 MANIFEST = "manifest.json"
 BEST = "best.json"
 PARTS = (ARRAYS, CONFIG, STATE)
-MAX_JSON_BYTES = 16 << 20
+MAX_JSON_BYTES = 1 << 20
+MAX_PART_BYTES = {ARRAYS: 8 << 30, CONFIG: MAX_JSON_BYTES, STATE: MAX_JSON_BYTES}
+"""What is read of a file that may come from anybody; ResNet-50 with AdamW has 0.3 GB."""
 
 Arrays = Mapping[str, NDArray[Any]]
 Parts = Mapping[str, bytes]
@@ -94,7 +97,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     best = read_best(folder)
     for old in list_checkpoints(folder)[:-keep]:
         if old != best:
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)
     return place
 
 
@@ -135,8 +138,8 @@ def write_best(folder: Path, step: int, accuracy: float) -> None:
 
 def read_best(folder: Path) -> Path | None:
     """Return the checkpoint noted as the best; None where none is, or it is not there."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        path = checkpoint_path(folder, json.loads((folder / BEST).read_text())["step"])
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, CheckpointError):
+        path = checkpoint_path(folder, json.loads(_read(folder / BEST, MAX_JSON_BYTES))["step"])
         return path if path.is_dir() else None
     return None
 
@@ -158,12 +161,16 @@ def from_parts(parts: Parts, *, origin: object) -> Checkpoint:
         CheckpointError: a part is not what it should be; ``origin`` is what the message names.
     """
     state = _json_object(parts[STATE], {"step": int, "epoch": int})
-    if state is None:
+    if state is None or state["step"] < 0 or state["epoch"] < 0:
         raise CheckpointError(f"checkpoint {origin}: {STATE} is not readable")
     try:
         arrays, config_yaml = load(parts[ARRAYS]), parts[CONFIG].decode()
-    except (SafetensorError, UnicodeDecodeError) as error:
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"checkpoint {origin} is not readable: {error}") from error
+    except KeyError as error:
+        raise CheckpointError(
+            f"checkpoint {origin} is not readable: NumPy has no numbers of kind {error}"
+        ) from error
     return Checkpoint(state.pop("step"), state.pop("epoch"), arrays, config_yaml, state)
 
 
@@ -213,14 +220,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: a part is missing or damaged, or it is of another format.
     """
-    return from_parts(load_parts(path), origin=path)
+    checkpoint = from_parts(load_parts(path), origin=path)
+    if re.fullmatch(r"step_\d+", path.name) and _step_of(path) != checkpoint.step:
+        raise CheckpointError(
+            f"checkpoint {path} is that of step {checkpoint.step} by its {STATE}: "
+            "give it back its name, or use another one"
+        )
+    return checkpoint
 
 
 def load_parts(path: Path) -> dict[str, bytes]:
     """Read the files of a checkpoint, checked against its manifest; errors as above."""
     try:
         manifest = _read_manifest(path / MANIFEST)
-        parts = {name: (path / name).read_bytes() for name in PARTS}
+        parts = {name: _read(path / name, MAX_PART_BYTES[name]) for name in PARTS}
     except OSError as error:
         raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
     for name, data in parts.items():
@@ -234,9 +247,7 @@ def load_parts(path: Path) -> dict[str, bytes]:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     """Return a manifest that has every key with its type."""
-    with open(path, "rb") as file:
-        text = file.read(MAX_JSON_BYTES + 1)
-    values = _json_object(text, {"format": int, "sha256": dict})
+    values = _json_object(_read(path, MAX_JSON_BYTES), {"format": int, "sha256": dict})
     if values is None:
         raise CheckpointError(f"{path} is no manifest of a checkpoint; use an earlier checkpoint")
     if values["format"] != FORMAT:
@@ -247,12 +258,31 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return values
 
 
+def _read(path: Path, limit: int) -> bytes:
+    """Return what a plain file holds; refuse pipes and devices, and what is too large.
+
+    Raises:
+        OSError: there is no such file.
+        CheckpointError: as above.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckpointError(f"{path} is no plain file: no checkpoint has such")
+        if status.st_size > limit:
+            raise CheckpointError(
+                f"{path} has {status.st_size:,} bytes, more than the {limit:,} that a checkpoint "
+                "may have there"
+            )
+        return file.read(limit)
+
+
 def _json_object(text: bytes, wanted: Mapping[str, type]) -> dict[str, Any] | None:
     """Return a JSON object that has each key with its type; None for anything else."""
     values: Any = None
-    if len(text) <= MAX_JSON_BYTES:
-        with contextlib.suppress(ValueError):
-            values = json.loads(text)
+    with contextlib.suppress(ValueError, RecursionError):
+        values = json.loads(text)
     if not isinstance(values, dict):
         return None
     sound = all(isinstance(values.get(key), kind) for key, kind in wanted.items())

@@ -4,7 +4,12 @@ outside, memory is bounded, and each refusal is one message."""
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import json
+import os
+import pickle
+import struct
 import tarfile
 import tracemalloc
 from contextlib import suppress
@@ -15,14 +20,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
+from safetensors.numpy import save
 
-from cifar_dist.checkpoint.store import CONFIG, Checkpoint, save_checkpoint
+from cifar_dist.checkpoint.store import (
+    BEST,
+    CONFIG,
+    MANIFEST,
+    PARTS,
+    Checkpoint,
+    load_checkpoint,
+    read_best,
+    save_checkpoint,
+)
 from cifar_dist.commands.saved import open_saved
 from cifar_dist.config import dump_config, find_recipe, load_config
 from cifar_dist.config.reader import MAX_BYTES, parse_document
 from cifar_dist.data.archive import OFFICIAL, unpack
 from cifar_dist.data.cifar10 import FOLDER
-from cifar_dist.errors import CifarDistError, ConfigError, DataError
+from cifar_dist.errors import CheckpointError, ConfigError, DataError
 from cifar_dist.predict.pictures import read_picture
 
 GIB = 1 << 30
@@ -169,6 +184,107 @@ def test_a_checkpoint_decides_on_no_download(tmp_path: Path) -> None:
     assert open_saved(path, ["data.download=true"]).config.data.download is True
 
 
-def test_every_refusal_is_an_error_of_the_user() -> None:
-    assert issubclass(DataError, CifarDistError)
-    assert issubclass(ConfigError, CifarDistError)
+def safetensors(header: object, data: bytes = b"abcd") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def tensor(kind: str, shape: list[int], size: int = 4) -> dict[str, object]:
+    return {"dtype": kind, "shape": shape, "data_offsets": [0, size]}
+
+
+ARRAYS_OF_OTHERS = {
+    "no numbers of NumPy": safetensors({"a": tensor("F8_E4M3", [4])}),
+    "objects": safetensors({"a": tensor("O", [4])}),
+    "overlapping": safetensors({"a": tensor("F32", [1]), "b": tensor("F32", [1])}),
+    "a shape that overflows": safetensors({"a": tensor("F32", [2**62, 4])}),
+    "an empty shape that overflows": safetensors({"a": tensor("F32", [0, 2**62], 0)}, b""),
+    "too many dimensions": safetensors({"a": tensor("F32", [1] * 100)}),
+    "a header of an exabyte": struct.pack("<Q", 2**60),
+    "a nested header": safetensors(b'{"a":' * 100_000),
+    "a pickle": pickle.dumps({"a": np.zeros(3)}),
+    "nothing": b"",
+}
+
+
+def foreign(folder: Path, **parts: bytes) -> Path:
+    """A checkpoint whose manifest fits whatever somebody has put into its parts."""
+    path = save_checkpoint(folder, Checkpoint(7, 1, {"w": np.zeros(3)}, "a: 1\n"), keep=1)
+    manifest = json.loads((path / MANIFEST).read_text())
+    for stem, content in parts.items():
+        (name,) = (name for name in PARTS if name.startswith(stem))
+        (path / name).write_bytes(content)
+        manifest["sha256"][name] = hashlib.sha256(content).hexdigest()
+    (path / MANIFEST).write_text(json.dumps(manifest))
+    return path
+
+
+@pytest.mark.parametrize("kind", ARRAYS_OF_OTHERS)
+def test_arrays_of_a_foreign_checkpoint_are_refused(tmp_path: Path, kind: str) -> None:
+    path = foreign(tmp_path, arrays=ARRAYS_OF_OTHERS[kind])
+    with pytest.raises(CheckpointError, match="step_00000007 is not readable"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"[" * 900_000,
+        b'{"a":' * 100_000,
+        b'{"step": -1, "epoch": 0}',
+        b'{"step": 1e400, "epoch": 0}',
+        b'{"step": "7", "epoch": 0}',
+        b'{"step": ' + b"9" * 5000 + b', "epoch": 0}',
+        b"\xff",
+    ],
+)
+def test_the_state_of_a_foreign_checkpoint_is_refused(tmp_path: Path, state: bytes) -> None:
+    with pytest.raises(CheckpointError, match=r"state\.json is not readable"):
+        load_checkpoint(foreign(tmp_path, state=state))
+
+
+@pytest.mark.parametrize("name", [*PARTS, MANIFEST])
+def test_a_checkpoint_with_a_device_a_pipe_or_a_huge_file_is_not_read(
+    tmp_path: Path, name: str
+) -> None:
+    path = foreign(tmp_path)
+    part = path / name
+    part.unlink()
+    part.symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match="is no plain file"):
+        load_checkpoint(path)
+    part.unlink()
+    os.mkfifo(part)
+    with pytest.raises(CheckpointError, match="is no plain file"):
+        load_checkpoint(path)
+    part.unlink()
+    with part.open("wb") as file:
+        file.truncate(9 << 30)
+    with pytest.raises(CheckpointError, match="9,663,676,416 bytes, more than the"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_refused(tmp_path: Path) -> None:
+    renamed = foreign(tmp_path).rename(tmp_path / "step_00000099")
+    with pytest.raises(CheckpointError, match="is that of step 7 by its state"):
+        load_checkpoint(renamed)
+
+
+def test_names_in_a_foreign_checkpoint_are_no_paths(tmp_path: Path) -> None:
+    path = foreign(tmp_path / "ckpt", arrays=save({"../../evil": np.zeros(1)}))
+    assert list(load_checkpoint(path).arrays) == ["../../evil"]
+    (tmp_path / "ckpt" / BEST).write_text(json.dumps({"step": "../../x"}))
+    assert read_best(tmp_path / "ckpt") is None
+    assert [one.name for one in tmp_path.iterdir()] == ["ckpt"]
+
+
+def test_a_link_among_the_checkpoints_leads_to_no_removal_outside(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("x")
+    folder = tmp_path / "ckpt"
+    folder.mkdir()
+    (folder / "step_00000001").symlink_to(outside)
+    (folder / ".x.tmp").symlink_to(outside)
+    foreign(folder)
+    assert (outside / "precious").read_text() == "x"
