@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from launcher.contract import RunPaths, default_run_dir
 from launcher.host.access import HostAccess
 from launcher.host.node import Host
-from launcher.manifest import Manifest, read_revision
+from launcher.manifest import Manifest
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Identity, Plan, to_json
@@ -25,6 +25,7 @@ from launcher.planning.ports import PortReservation
 from launcher.planning.rendezvous import RANK_TABLE, master_port
 from launcher.planning.sources import check_product, read_layout
 from launcher.ranges import format_ranges
+from launcher.revision import Revision
 from launcher.run_directory import RunDirectory, make_run_dir, run_name, shown
 from launcher.supervision.attempts import run_attempts
 from launcher.supervision.events import EventLog
@@ -124,9 +125,8 @@ class Launch(NamedTuple):
             plan = plan_in(directory.path)
         if team is not None and meeting is not None:
             team.announce(plan, meeting)
-        with Signals() as signals:
+        with Signals() as signals, closing(Revision()) as revision:
             checked = _preflight(spec, self.recipe, plan, directory, signals)
-            revision = read_revision()
             manifest = Manifest(
                 plan, self.argv or sys.orig_argv, time.time(), checked, revision=revision
             )
@@ -236,8 +236,14 @@ class _Job(NamedTuple):
             signals=self.signals,
             worth_a_restart=_worth_a_restart,
             fresh_environment=fresh_environment,
+            when_ready=self._complete_manifest,
             company=company,
         )
+
+    def _complete_manifest(self) -> None:
+        """Write what has become known since the start."""
+        with suppress(OSError):
+            self.manifest.write_start()
 
     def _is_told_to_stop(self) -> bool:
         return any(number in STOPPING for number in self.signals.read())

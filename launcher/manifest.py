@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,18 +16,20 @@ from launcher.plan import Plan, to_json
 if TYPE_CHECKING:
     from launcher.diagnosis.verdict import Verdict
     from launcher.recipe import CheckedRecipe
+    from launcher.revision import Revision
 
-_GIT_S = 2.0
+
+_LAST_WAIT_S = 0.2
 
 
 class Manifest(NamedTuple):
-    """The manifest of one run: written when it starts and once more when it has ended."""
+    """The manifest of one run: written before it starts, when all run, and when it has ended."""
 
     plan: Plan
     argv: Sequence[str]
     started_s: float
     checked: CheckedRecipe | None = None
-    revision: Mapping[str, Any] | None = None
+    revision: Revision | None = None
 
     @property
     def paths(self) -> RunPaths:
@@ -40,7 +41,7 @@ class Manifest(NamedTuple):
     def write_end(self, outcomes: Sequence[AttemptOutcome], verdict: Verdict) -> None:
         """Write the whole manifest; a full disk must not hide how the run ended."""
         values = {
-            **self._known(),
+            **self._known(_LAST_WAIT_S),
             "end": _moment(time.time()),
             "attempts": [_attempt(outcome) for outcome in outcomes],
             "exit_code": verdict.exit_code,
@@ -49,7 +50,7 @@ class Manifest(NamedTuple):
         }
         write_atomic(self.paths.manifest, _json(values))
 
-    def _known(self) -> dict[str, Any]:
+    def _known(self, wait_s: float = 0.0) -> dict[str, Any]:
         plan = to_json(self.plan)
         return {
             "command": list(self.argv),
@@ -58,7 +59,7 @@ class Manifest(NamedTuple):
             "python": ".".join(map(str, sys.version_info[:3])),
             "executable": sys.executable,
             "versions": dict(self.checked.versions) if self.checked else {},
-            "git": self.revision,
+            "git": self.revision.get(wait_s) if self.revision else None,
             "seed": self.checked.seed if self.checked else None,
             "plan": plan,
             "start": _moment(self.started_s),
@@ -66,42 +67,6 @@ class Manifest(NamedTuple):
             "attempts": [],
             "exit_code": None,
         }
-
-
-def read_revision() -> dict[str, Any] | None:
-    """Return the git revision of the working directory and whether tracked files were changed.
-
-    None where this is no checkout, git is missing, or it does not answer within two seconds.
-    """
-    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_GIT_S,
-            check=True,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return parse_revision(done.stdout.decode("utf-8", "replace"))
-
-
-def parse_revision(status: str) -> dict[str, Any] | None:
-    """Return revision, branch and dirty flag from ``git status --porcelain=v2 --branch``."""
-    headers, dirty = {}, False
-    for line in status.splitlines():
-        if line.startswith("# "):
-            name, _, value = line[2:].partition(" ")
-            headers[name] = value
-        else:
-            dirty = True
-    revision = headers.get("branch.oid", "(initial)")
-    if revision == "(initial)":
-        return None
-    return {"revision": revision, "branch": headers.get("branch.head"), "dirty": dirty}
 
 
 def _attempt(outcome: AttemptOutcome) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def run_attempts(
     worth_a_restart: Callable[[AttemptOutcome], bool],
     fresh_environment: Callable[[int], Mapping[str, str]],
     pause_s: Callable[[int], float] | None = None,
+    when_ready: Callable[[], None] = lambda: None,
     company: Company | None = None,
 ) -> list[AttemptOutcome]:
     """Run the job, with restarts as the policy allows; call from the main thread.
@@ -55,6 +56,7 @@ def run_attempts(
         worth_a_restart: whether another attempt may end otherwise; asked after each failure.
         fresh_environment: new values of the variables that an attempt owns.
         pause_s: seconds to wait before the n-th restart (from 1).
+        when_ready: called in each attempt when all its processes have been started.
         company: the other nodes of the job; None = this is the only one.
 
     Returns:
@@ -73,7 +75,7 @@ def run_attempts(
             current = for_attempt(plan, attempt, fresh)
             failed_ns = failure_time_ns(outcomes[-1]) if outcomes else None
             supervisor = Supervisor(current, policy, site=site, attempt=attempt)
-            outcomes.append(supervisor.run(failed_ns=failed_ns))
+            outcomes.append(supervisor.run(failed_ns=failed_ns, when_ready=when_ready))
             refusal = _refusal(outcomes, policy, worth_a_restart)
             if company is not None:
                 refusal = company.decide(outcomes, refusal is None)

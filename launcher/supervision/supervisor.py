@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -53,7 +54,9 @@ class Supervisor:
         self._stop: Stop | None = None
         self._asked_to_stop = False
 
-    def run(self, *, failed_ns: int | None = None) -> AttemptOutcome:
+    def run(
+        self, *, failed_ns: int | None = None, when_ready: Callable[[], None] = lambda: None
+    ) -> AttemptOutcome:
         """Run the attempt to its end; nothing of it is left then, or the outcome says what.
 
         ``failed_ns`` is when the attempt before failed: what a restart took is in the events.
@@ -66,6 +69,7 @@ class Supervisor:
         try:
             if self._start_all():
                 self._tell_ready(failed_ns)
+                when_ready()
             while self._group.workers() and not self._ladder.has_given_up:
                 self._step(self._due_s())
             self._ladder.end_scheduler(self._on_end)
