@@ -7,6 +7,7 @@ they cross to the device as they are and are normalised there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,9 +61,21 @@ class Views:
     left: NDArray[np.int64]
     flipped: NDArray[np.bool_]
 
+    def of(self, indices: NDArray[np.int64]) -> Views:
+        """Return the views at some positions of these, int64[B]."""
+        return Views(self.top[indices], self.left[indices], self.flipped[indices])
+
+
+Keep = Callable[[Callable[[], NDArray[np.uint8]]], NDArray[np.uint8]]
+"""Where padded bytes lie: it calls for them, or has equal ones already."""
+
 
 def pad_images(
-    images_nchw: NDArray[np.uint8], padding: int, *, border: Border = "zeros"
+    images_nchw: NDArray[np.uint8],
+    padding: int,
+    *,
+    border: Border = "zeros",
+    keep: Keep = lambda make: make(),
 ) -> PaddedImages:
     """Copy images so that crops reach ``padding`` pixels beyond each side.
 
@@ -75,16 +88,32 @@ def pad_images(
         padding: pixels on every side, >= 0.
         border: what is added: zeros, the mean colour (of three channels), or the image mirrored at
             its border pixels (padding < H and W).
+        keep: default: memory of this process.
     """
     count, channels, height, width = images_nchw.shape
     if width % _WORD:
         raise ValueError(f"images are {width} pixels wide: flips need a multiple of {_WORD}")
+    added = padding if border == "zeros" else 2 * padding
+    row = width + added
+    plane = (height + added) * row
+    memory = keep(lambda: _padded(images_nchw, padding, border))
+    rows: NDArray[np.void] = np.ndarray(
+        (count, 2 * padding + 1, 2 * padding + 1, channels, height),
+        dtype=f"V{width}",
+        buffer=memory.data,
+        strides=(channels * plane, row, 1, plane, row),
+    )
+    return PaddedImages(rows, padding)
+
+
+def _padded(images_nchw: NDArray[np.uint8], padding: int, border: Border) -> NDArray[np.uint8]:
+    """Return the bytes of all padded images, one after the other."""
+    count, channels, height, width = images_nchw.shape
     is_shared = border == "zeros"
     added = padding if is_shared else 2 * padding
     row = width + added
-    plane = (height + added) * row
     before = padding * row + padding if is_shared else 0
-    memory = np.zeros(before + count * channels * plane, dtype=np.uint8)
+    memory = np.zeros(before + count * channels * (height + added) * row, dtype=np.uint8)
     padded = memory[before:].reshape(count, channels, height + added, row)
     if is_shared:
         padded[:, :, :height, :width] = images_nchw
@@ -93,13 +122,7 @@ def pad_images(
     else:
         padded[:] = np.array(MEAN_BYTES, dtype=np.uint8).reshape(3, 1, 1)
         padded[:, :, padding : padding + height, padding : padding + width] = images_nchw
-    rows: NDArray[np.void] = np.ndarray(
-        (count, 2 * padding + 1, 2 * padding + 1, channels, height),
-        dtype=f"V{width}",
-        buffer=memory.data,
-        strides=(channels * plane, row, 1, plane, row),
-    )
-    return PaddedImages(rows, padding)
+    return memory
 
 
 def _fill_reflected(

@@ -6,18 +6,21 @@ what else is in a batch (DESIGN, invariant 3).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_dist.config.schema import DataConfig
-from cifar_dist.data.augment import Border, Flip, draw_views, gather, pad_images
-from cifar_dist.data.boxes import cutout, draw_boxes
+from cifar_dist.data.augment import Border, Flip, Keep, Views, draw_views, gather, pad_images
+from cifar_dist.data.boxes import Boxes, cutout, draw_boxes
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.draws import draws
 from cifar_dist.data.mixing import cutmix, mixup, partners, shares
+from cifar_dist.data.shared_pages import share
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,35 @@ class Seen(NamedTuple):
     share: NDArray[np.float32] | None = None
 
 
-class AugmentedImages:
-    """A training set, padded once, from which augmented batches are gathered."""
+class Drawn(NamedTuple):
+    """How every image of the training set is seen in one epoch; ``boxes`` are cut out."""
 
-    def __init__(self, dataset: Dataset, augmentation: Augmentation, *, seed: int) -> None:
+    epoch: int
+    views: Views
+    boxes: Boxes | None
+
+
+class AugmentedImages:
+    """A training set, padded once, from which augmented batches are gathered.
+
+    Several threads may gather at once: batches are the same, whatever their number.
+
+    Args:
+        dataset: the training set.
+        augmentation: what is done to its images.
+        seed: of the run, >= 0.
+        is_shared: whether other processes of this host gather from the same set; they then have its
+            pages in common, see :mod:`cifar_dist.data.shared_pages`.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        is_shared: bool = False,
+    ) -> None:
         self._augmentation = augmentation
         self._seed = seed
         self._labels = dataset.labels
@@ -72,7 +100,9 @@ class AugmentedImages:
             dataset.images_nchw,
             augmentation.random_crop_padding,
             border=augmentation.crop_padding_mode,
+            keep=_shared(dataset, augmentation) if is_shared else _private,
         )
+        self._drawn: Drawn | None = None
 
     def see(self, indices: NDArray[np.int64], *, epoch: int) -> Seen:
         """Return images as the epoch shows them.
@@ -89,15 +119,23 @@ class AugmentedImages:
         return Seen(images, self._labels[whom], share)
 
     def _view(self, indices: NDArray[np.int64], epoch: int) -> NDArray[np.uint8]:
-        wanted, seed = self._augmentation, self._seed
-        views = draw_views(
-            indices, seed=seed, epoch=epoch, padding=wanted.random_crop_padding, flip=wanted.flip
-        )
-        images = gather(self._images, indices, views)
-        if wanted.cutout_px:
-            boxes = draw_boxes(indices, wanted.cutout_px, seed=seed, epoch=epoch, stream="cutout")
-            cutout(images, boxes)
+        drawn = self._draw(epoch)
+        images = gather(self._images, indices, drawn.views.of(indices))
+        if drawn.boxes is not None:
+            cutout(images, drawn.boxes.of(indices))
         return images
+
+    def _draw(self, epoch: int) -> Drawn:
+        """Draw for all images at once: 2 ms an epoch instead of 0.1 ms a batch."""
+        drawn = self._drawn
+        if drawn is None or drawn.epoch != epoch:
+            wanted, seed, everything = self._augmentation, self._seed, np.arange(len(self._labels))
+            padding, flip, boxes = wanted.random_crop_padding, wanted.flip, None
+            views = draw_views(everything, seed=seed, epoch=epoch, padding=padding, flip=flip)
+            if side := wanted.cutout_px:
+                boxes = draw_boxes(everything, side, seed=seed, epoch=epoch, stream="cutout")
+            self._drawn = drawn = Drawn(epoch, views, boxes)
+        return drawn
 
     def _mix(
         self,
@@ -128,3 +166,13 @@ class AugmentedImages:
             return np.full(len(indices), wanted.cutmix_alpha > 0)
         bits = draws(self._seed, "mixing", epoch, indices)
         return (bits & np.uint64(1)).astype(np.bool_)
+
+
+def _private(make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return make()
+
+
+def _shared(dataset: Dataset, augmentation: Augmentation) -> Keep:
+    """Return a keeper of this very set with this border."""
+    padding, border = augmentation.random_crop_padding, augmentation.crop_padding_mode
+    return partial(share, f"padded-{padding}-{border}", dataset.images_nchw)

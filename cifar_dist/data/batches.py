@@ -135,7 +135,9 @@ class TrainBatches(Batches):
 
     def __init__(self, dataset: Dataset, plan: BatchPlan) -> None:
         super().__init__(dataset, plan)
-        self._images = AugmentedImages(dataset, plan.augmentation, seed=plan.seed)
+        self._images = AugmentedImages(
+            dataset, plan.augmentation, seed=plan.seed, is_shared=plan.world_size > 1
+        )
 
     def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
         for step, indices in self.indices(epoch, first_step):

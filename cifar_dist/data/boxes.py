@@ -1,7 +1,4 @@
-"""Rectangles in whole batches of bytes: blanked (cutout) or taken from another image (cutmix).
-
-Like a flip, a rectangle is a matter of 64-bit words: a mask of bytes keeps what lies outside.
-"""
+"""Rectangles in batches of images: blanked (cutout) or taken from another image (cutmix)."""
 
 from __future__ import annotations
 
@@ -27,6 +24,11 @@ class Boxes:
     bottom: NDArray[np.int64]
     left: NDArray[np.int64]
     right: NDArray[np.int64]
+
+    def of(self, indices: NDArray[np.int64]) -> Boxes:
+        """Return the rectangles at some positions of these, int64[B]."""
+        edges = (self.top, self.bottom, self.left, self.right)
+        return Boxes(*(edge[indices] for edge in edges))
 
     @property
     def area(self) -> NDArray[np.int64]:
@@ -64,14 +66,18 @@ def draw_boxes(
 def cutout(images_nchw: NDArray[np.uint8], boxes: Boxes) -> None:
     """Blank a rectangle of each image, in place (DeVries and Taylor, arXiv 1708.04552).
 
+    One image after the other: rectangles are small, and a mask over whole batches took twice as
+    long (240 against 115 microseconds for 128 images and 8 pixels).
+
     Args:
-        images_nchw: uint8[B, 3, H, W], contiguous; W is a multiple of 8.
+        images_nchw: uint8[B, 3, H, W].
         boxes: one for each image.
     """
-    words, inside = _words(images_nchw), _inside(images_nchw, boxes)
-    colour = np.repeat(np.array(MEAN_BYTES, dtype=np.uint8), _WORD).view(np.uint64)
-    words &= ~inside
-    words |= inside & colour.reshape(3, 1, 1)
+    colour = np.array(MEAN_BYTES, dtype=np.uint8).reshape(3, 1, 1)
+    edges = (boxes.top, boxes.bottom, boxes.left, boxes.right)
+    of_each = zip(*(edge.tolist() for edge in edges), strict=True)
+    for image, (top, bottom, left, right) in zip(images_nchw, of_each, strict=True):
+        image[:, top:bottom, left:right] = colour
 
 
 def paste(images_nchw: NDArray[np.uint8], others: NDArray[np.uint8], boxes: Boxes) -> None:

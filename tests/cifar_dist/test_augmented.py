@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,19 @@ def test_the_recipe_says_what_is_done() -> None:
         }
     )
     assert augmentation_of(config.data) == Augmentation(**keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("keys", RECIPES.values(), ids=RECIPES)
+def test_batches_are_bit_identical_for_any_number_of_threads(
+    dataset: Dataset, keys: dict[str, object]
+) -> None:
+    jobs = [(np.roll(INDICES, shift), epoch) for epoch in range(4) for shift in range(5)]
+    alone = augmented(dataset, **keys)
+    expected = [alone.see(indices, epoch=epoch) for indices, epoch in jobs]
+    for threads in (2, 5):
+        images = augmented(dataset, **keys)
+        with ThreadPoolExecutor(threads) as pool:
+            seen = list(pool.map(lambda job: images.see(job[0], epoch=job[1]), jobs))  # noqa: B023
+        for one, other in zip(expected, seen, strict=True):
+            for of_one, of_other in zip(one, other, strict=True):
+                np.testing.assert_array_equal(of_one, of_other)
