@@ -14,6 +14,7 @@ EXIT_CODES = {
     errors.CheckpointError: 2,
     errors.OutputError: 2,
     errors.ExportError: 1,
+    errors.BadNumbersError: 1,
     errors.NotComputableError: 1,
     errors.NotReadyError: 75,
 }

@@ -75,6 +75,7 @@ def common(rank: int) -> dict[str, str]:
         "LAUNCHER_WORKER_RUN_DIR": "/runs/a",
         "LAUNCHER_WORKER_CPUS": ["0,1,2,3", "4,5,6,7"][rank],
         "LAUNCHER_JOB_ID": "job1",
+        "LAUNCHER_RESUME": "none",
     }
 
 
@@ -142,6 +143,7 @@ def test_the_scheduler_of_a_dynamic_cluster() -> None:
         "LAUNCHER_WORKER_RUN_DIR": "/runs/a",
         "LAUNCHER_WORKER_DEVICE_TARGET": "Ascend",
         "LAUNCHER_JOB_ID": "job1",
+        "LAUNCHER_RESUME": "none",
     }
 
 
@@ -205,6 +207,7 @@ def test_the_second_of_two_unequal_nodes() -> None:
         "LAUNCHER_WORKER_CPUS": "0,1,2,3,4,5,6,7",
         "LAUNCHER_WORKER_DEVICE_TARGET": "Ascend",
         "LAUNCHER_JOB_ID": "job1",
+        "LAUNCHER_RESUME": "none",
     }
 
 
