@@ -11,6 +11,8 @@ from launcher.supervision.process import Child, start
 from launcher.supervision.protection import Protection, reap_orphans
 from launcher.supervision.signals import Signals
 
+_LOOK_AGAIN_S = 0.1
+
 
 class Peers(Protocol):
     """The launchers of the other nodes of a job."""
@@ -52,6 +54,7 @@ class Group:
             self._selector.register(self._peers, selectors.EVENT_READ)
         self._watch_guardian()
         self.children: dict[int, Child] = {}
+        self._ending: list[Child] = []
 
     def close(self) -> None:
         """Stop watching; the children are left as they are."""
@@ -76,9 +79,10 @@ class Group:
 
     def wait(self, timeout_s: float | None) -> Happenings:
         """Wait until something happens, at the longest ``timeout_s`` seconds (None: for ever)."""
-        ended: list[Child] = []
         signals: list[int] = []
         stops: list[str] = []
+        if self._ending:
+            timeout_s = _LOOK_AGAIN_S if timeout_s is None else min(timeout_s, _LOOK_AGAIN_S)
         timeout_s = None if timeout_s is None else max(timeout_s, 0.0)
         for key, _ in self._selector.select(timeout_s):
             if key.fileobj is self._signals:
@@ -92,8 +96,8 @@ class Group:
                 self._watch_guardian()
             elif isinstance(key.fileobj, Child):
                 self._selector.unregister(key.fileobj)
-                key.fileobj.reap()
-                ended.append(key.fileobj)
+                self._ending.append(key.fileobj)
+        ended = self._reap()
         reap_orphans(self._owns)
         return Happenings(tuple(ended), tuple(signals), tuple(stops))
 
@@ -101,6 +105,16 @@ class Group:
         """Signal all running workers (see :meth:`Child.signal`)."""
         for child in self.workers().values():
             child.signal(number, ends=ends)
+
+    def _reap(self) -> list[Child]:
+        """Take the status of those that have ended.
+
+        One that a debugger or strace is attached to has a status for us only when that one has
+        taken it first: until then it is looked at again and again.
+        """
+        ended = [child for child in self._ending if child.reap()]
+        self._ending = [child for child in self._ending if child.runs]
+        return ended
 
     def _forget_lost_peers(self) -> None:
         """Stop looking at a line that is no more: it would be readable for ever."""

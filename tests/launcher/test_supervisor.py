@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -25,10 +27,12 @@ from launcher.outcome import AttemptOutcome, Reason
 from launcher.plan import Plan, Policy
 from launcher.supervision.attempts import run_attempts
 from launcher.supervision.events import EventLog
+from launcher.supervision.samples import read_stat
 from launcher.supervision.signals import Signals
 
 OK = worker_command("ok.py")
 SLEEPS = worker_command("sleeps.py")
+PTRACE_SEIZE, WALL = 0x4206, 0x40000000
 STUBBORN = worker_command("ignores_term.py")
 
 Run = Callable[..., AttemptOutcome]
@@ -324,6 +328,21 @@ def children_of(parent: int) -> set[int]:
             if int(fields[1]) == parent:
                 found.add(int(folder.name))
     return found
+
+
+def test_a_worker_that_is_traced_is_reaped_once_its_tracer_has_let_it_go(
+    launch: Callable[..., Launch],
+) -> None:
+    job = launch(SLEEPS, SLEEPS)
+    job.wait_until_ready()
+    (pid,) = [event["pid"] for event in job.events if event["event"] == "spawn"][:1]
+    if ctypes.CDLL(None).ptrace(PTRACE_SEIZE, pid, None, None) != 0:
+        pytest.skip("this host lets nobody trace a process that is not its child")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: read_stat(pid).state == "Z", "the worker ends")
+    assert os.waitpid(pid, WALL) == (pid, signal.SIGKILL)
+    (outcome,) = job.outcomes()
+    assert outcome["ranks"][0]["returncode"] == -signal.SIGKILL
 
 
 def test_a_signal_while_workers_are_still_being_started_stops_the_rest(
