@@ -14,18 +14,24 @@ import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from launcher.contract import EXIT_TEMPORARY, EXIT_USAGE
-from launcher.errors import LauncherError, UsageError
+from launcher.errors import LauncherError, NotReadyError, UsageError
+from launcher.supervision.samples import read_stat
 from launcher.supervision.signals import STOPPING, Signals
 
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 5.0
+SILENT_S = 120.0
+"""A check that has not run on any core for so long hangs: on a dead disk, in a lock."""
+LONGEST_S = 3 * 3600.0
+"""How long a check may take at the most; a download in it gives up after two hours by itself."""
 
 
 class RecipeRefusedError(LauncherError):
@@ -94,6 +100,7 @@ def check_recipe(
     Raises:
         RecipeRefusedError: it refused, and has said why.
         CheckStoppedError: a signal came first.
+        NotReadyError: it hangs.
         RuntimeError: it broke; this is a bug.
     """
     command = [sys.executable, "-m", "cifar_dist", "config", "--check"]
@@ -101,7 +108,7 @@ def check_recipe(
     command += ["--output", str(output), "--json", *overrides]
     with _child(command) as child:
         printed = _read_all(child, signals)
-        code = child.wait()
+        code = _end_of(child)
     if code in (EXIT_USAGE, EXIT_TEMPORARY):
         raise RecipeRefusedError(code)
     if code < 0 and -code in STOPPING:
@@ -141,7 +148,8 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
                 child.wait(_STOP_S)
             except subprocess.TimeoutExpired:
                 child.kill()
-                child.wait()
+                with suppress(subprocess.TimeoutExpired):  # a dead disk may hold it for ever
+                    child.wait(_STOP_S)
         if child.stdout is not None:
             child.stdout.close()
 
@@ -150,11 +158,12 @@ def _read_all(child: subprocess.Popen[bytes], signals: Signals) -> bytes:
     """Return all that the child prints; a stopping signal to the launcher ends the wait."""
     assert child.stdout is not None
     printed = b""
+    patience = _Patience(child.pid)
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
         selector.register(signals, selectors.EVENT_READ)
         while True:
-            for key, _ in selector.select():
+            for key, _ in selector.select(SILENT_S / 10):
                 if key.fileobj is signals:
                     for number in signals.read():
                         if number in STOPPING:
@@ -164,3 +173,46 @@ def _read_all(child: subprocess.Popen[bytes], signals: Signals) -> bytes:
                 if not data:
                     return printed
                 printed += data
+            patience.look()
+
+
+def _end_of(child: subprocess.Popen[bytes]) -> int:
+    """Return the exit code of a child that has closed its output: it is about to end."""
+    try:
+        return child.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        raise NotReadyError(
+            _hangs(f"has closed its output, but not ended in {_STOP_S:g} s")
+        ) from None
+
+
+class _Patience:
+    """Ends when a process has not run on any core for too long, or altogether runs for too long."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._begun_s = self._moved_s = time.monotonic()
+        self._seen = self._used()
+
+    def look(self) -> None:
+        """Raise NotReadyError when it is over."""
+        now_s, used = time.monotonic(), self._used()
+        if used != self._seen:
+            self._seen, self._moved_s = used, now_s
+        if now_s - self._moved_s > SILENT_S:
+            raise NotReadyError(_hangs(f"has not moved for {SILENT_S:g} s"))
+        if now_s - self._begun_s > LONGEST_S:
+            raise NotReadyError(_hangs(f"has not ended in {LONGEST_S / 3600:g} hours"))
+
+    def _used(self) -> tuple[object, ...]:
+        """Return what changes whenever one of the threads runs (the first by the nanosecond)."""
+        with suppress(OSError):
+            return read_stat(self._pid), Path(f"/proc/{self._pid}/schedstat").read_text()
+        return (time.monotonic(),)  # nobody can tell: it counts as moving
+
+
+def _hangs(how: str) -> str:
+    return (
+        f"the check of recipe and data {how}: a disk or a lock that does not answer? Nothing was "
+        "started; python -m cifar_dist config --check --config RECIPE does the same by hand"
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.errors import UsageError
+from launcher.errors import NotReadyError, UsageError
 from launcher.recipe import (
     CheckedRecipe,
     CheckStoppedError,
@@ -124,6 +124,52 @@ def test_a_signal_ends_the_check(package: Path) -> None:
     assert caught.value.exit_code == 143
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
+
+
+HANGS = "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)"
+CLOSES = "import os, time\nos.close(1)\ntime.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    ("script", "how"),
+    [(HANGS, "has not moved for 0.2 s"), (CLOSES, "has closed its output, but not ended")],
+)
+def test_a_check_that_hangs_is_ended_and_may_be_tried_again(
+    script: str, how: str, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.recipe.SILENT_S", 0.2)
+    monkeypatch.setattr("launcher.recipe._STOP_S", 0.5)
+    pid_file = package.parent / "pid"
+    (package / "__main__.py").write_text(
+        f"import os\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\n{script}\n"
+    )
+    with pytest.raises(NotReadyError, match=how) as caught:
+        check()
+    assert caught.value.exit_code == 75
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
+
+
+def test_a_check_that_goes_on_for_ever_is_ended(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.recipe.SILENT_S", 1.0)
+    monkeypatch.setattr("launcher.recipe.LONGEST_S", 0.3)
+    (package / "__main__.py").write_text("while True: pass\n")
+    with pytest.raises(NotReadyError, match="has not ended in"):
+        check()
+
+
+def test_a_check_that_works_in_silence_is_waited_for(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.recipe.SILENT_S", 0.3)
+    (package / "__main__.py").write_text(
+        "import json, time\nend = time.monotonic() + 1.5\n"
+        "while time.monotonic() < end: time.sleep(0.01)\n"
+        f"print(json.dumps({ANSWER!r}))\n"
+    )
+    assert check().seed == 7
 
 
 def test_the_answer_of_the_stand_in_is_what_the_contract_says() -> None:
