@@ -1,0 +1,84 @@
+"""Numbers that go wrong on one of two ranks: found in time, with the right rank."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from runs import ROOT, SMALL, Job, differences, finish, lines, require
+from verdict import Verdict
+
+SCRIPT = ROOT / "tests" / "e2e" / "scripts" / "train_with_fault.py"
+INTERVAL = 5
+RANKS = 2
+OVERRIDES = (
+    *SMALL,
+    "data.loader=mindspore",
+    "data.crop_padding_mode=mean",
+    f"monitor.log_interval={INTERVAL}",
+    f"monitor.drift_interval_steps={INTERVAL}",
+    "train.epochs=2",
+)
+"""The loader is the one whose images are floats: bytes cannot be NaN."""
+
+
+def _job(run_dir: Path, fault: str, rank: int, step: int) -> Job:
+    script = (str(SCRIPT), fault, str(rank), str(step))
+    return Job(run_dir, RANKS, OVERRIDES, script=script)
+
+
+def poison(work: Path, trials: int) -> Verdict:
+    verdict = Verdict("a batch of NaN pixels: found within the interval, rank and images named")
+    for number in range(trials):
+        job = _job(work / "poison" / str(number), "poison", number % RANKS, 3 + number)
+        verdict.attempt(lambda job=job, number=number: _found(job, "loss", number))
+    return verdict
+
+
+def drift(work: Path, trials: int) -> Verdict:
+    verdict = Verdict("one changed weight on one rank: found within the interval, rank named")
+    for number in range(trials):
+        job = _job(work / "drift" / str(number), "drift", number % RANKS, 3 + number)
+        verdict.attempt(lambda job=job, number=number: _found(job, "drift", number))
+    return verdict
+
+
+def _found(job: Job, kind: str, number: int) -> str:
+    said = finish(job, expected=1)
+    require("Traceback" not in said, f"{job.log} has a traceback")
+    reports = sorted((job.run_dir / "report").glob("bad_numbers_step_*.json"))
+    require(len(reports) == 1, f"{job.run_dir}: {len(reports)} reports")
+    report = json.loads(reports[0].read_text())
+    require(report["kind"] == kind, f"{job.run_dir}: {report['kind']}")
+    step, rank = 3 + number, number % RANKS
+    if kind == "loss":
+        require(report["step"] == step, f"{job.run_dir}: step {report['step']}, not {step}")
+    late = report["step"] - step
+    require(0 <= late < INTERVAL, f"{job.run_dir}: found after step {report['step']}")
+    reached = max(one["step"] for one in lines(job.run_dir / "metrics.jsonl"))
+    require(reached < step + INTERVAL, f"{job.run_dir}: it went on until step {reached}")
+    # Of two ranks with other weights none is right by vote: rank 1 is said to differ from rank 0.
+    named = [rank] if kind == "loss" else [1]
+    require(report["ranks"] == named, f"{job.run_dir}: ranks {report['ranks']}, not {named}")
+    images = {image for of_rank in report["images"].values() for image in of_rank}
+    require(len(images) == 32, f"{job.run_dir}: {len(images)} images")
+    return f"rank {rank}"
+
+
+def left_out(work: Path) -> Verdict:
+    """Let a run go back and leave the poisoned batch out, and kill one such run."""
+    verdict = Verdict("monitor.on_bad_numbers=skip: goes back, leaves the batch out, ends well")
+    first, second = (
+        _job(work / "skip" / name, "poison", 1, 13).plus("monitor.on_bad_numbers=skip")
+        for name in ("first", "second")
+    )
+
+    def trial() -> str:
+        for job in (first, second):
+            said = finish(job)
+            require("Traceback" not in said, f"{job.log} has a traceback")
+        require(not (found := differences(first.run_dir, second.run_dir)), "; ".join(found))
+        return "two equal runs"
+
+    verdict.attempt(trial)
+    return verdict
