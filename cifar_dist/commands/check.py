@@ -16,10 +16,11 @@ def check_recipe(config: Config, world_size: int) -> None:
     """
     check_batches(config, world_size)
     model = config.model
-    offered = find_model(model.name).family.options
+    own = find_model(model.name).family.options
+    offered = {*own, "whitening"}  # which can be put in front of any network
     for key, value in model.options.items():
         if key not in offered:
             raise ConfigError(
                 f"'model.{key}' ({value}) is no option of {model.name}: leave it out\n"
-                f"  {model.name} can be given: {', '.join(offered) or 'no options'}"
+                f"  {model.name} can be given: {', '.join(own) or 'no options'}"
             )

@@ -49,6 +49,20 @@ class TrainConfig(Section):
         description="Also keep a running average of the weights, of which each update keeps this "
         "share, and evaluate it too; young averages keep less. null: none.",
     )
+    lookahead_steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Every so many steps let slow weights follow the trained ones, and go on from "
+        "them (arXiv 1907.08610). null: no.",
+    )
+    lookahead_decay: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="The slow weights keep this share per step at the end of the run, and less "
+        "before: lookahead_decay^lookahead_steps (step / steps)^3 each time.",
+    )
     seed: int = Field(
         default=0,
         ge=0,
@@ -110,6 +124,18 @@ class OptimizerConfig(Section):
     decay_norm_and_bias: bool = Field(
         default=False,
         description="Let weight decay also pull on biases and on the gamma and beta of norms.",
+    )
+    norm_bias_lr_factor: float = Field(
+        default=1.0,
+        gt=0,
+        le=1000,
+        description="What the learning rate is multiplied by for the beta of norms; their weight "
+        "decay is divided by it.",
+    )
+    whitening_bias_epochs: float | None = Field(
+        default=None,
+        ge=0,
+        description="Epochs after which the bias of a whitening layer stays as it is. null: never.",
     )
     clip_norm: float | None = Field(
         default=None,

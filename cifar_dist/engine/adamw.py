@@ -23,11 +23,18 @@ class AdamW(nn.Cell):
 
     Args:
         weights: trainable parameters; the gradients come in their order.
-        config: beta1, beta2, eps, weight_decay, decay_norm_and_bias.
+        config: beta1, beta2, eps, weight_decay, decay_norm_and_bias, norm_bias_lr_factor.
+        groups: which of the rates each weight learns at; () where there is only one.
     """
 
-    def __init__(self, weights: Sequence[Parameter], config: OptimizerConfig) -> None:
+    def __init__(
+        self,
+        weights: Sequence[Parameter],
+        config: OptimizerConfig,
+        groups: tuple[int, ...] = (),
+    ) -> None:
         super().__init__(auto_prefix=False)
+        self.groups = groups or (0,) * len(weights)
         self.weights = ParameterTuple(weights)
         self.means = self.weights.clone(prefix="mean", init="zeros")
         self.squares = self.weights.clone(prefix="square", init="zeros")
@@ -40,13 +47,13 @@ class AdamW(nn.Cell):
         """What the update remembers."""
         return (*self.means, *self.squares, self.updates)
 
-    def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> None:
+    def construct(self, gradients: tuple[Tensor, ...], rates: tuple[Tensor, ...]) -> None:
         self.updates += 1
         count = ops.cast(self.updates, ms.float32)
         unbias1 = 1.0 / (1.0 - ops.pow(self.beta1, count))
         unbias2 = 1.0 / (1.0 - ops.pow(self.beta2, count))
         for i in range(len(self.weights)):
-            gradient = gradients[i]
+            gradient, rate = gradients[i], rates[self.groups[i]]
             mean = self.beta1 * self.means[i] + (1.0 - self.beta1) * gradient
             square = self.beta2 * self.squares[i] + (1.0 - self.beta2) * gradient * gradient
             ops.assign(self.means[i], mean)

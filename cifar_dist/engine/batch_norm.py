@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, nn
 from numpy.typing import NDArray
 
+from cifar_dist.engine.assign import assign
 from cifar_dist.runtime.collectives import Collectives
 
 MEAN, VARIANCE = "moving_mean", "moving_variance"
@@ -88,7 +89,7 @@ def _copies(parameters: Mapping[str, Parameter]) -> dict[str, NDArray[Any]]:
 
 def _set(parameters: Mapping[str, Parameter], arrays: Mapping[str, NDArray[Any]]) -> None:
     for name, parameter in parameters.items():
-        parameter.set_data(Tensor(arrays[name]))
+        assign(parameter, arrays[name])
 
 
 def _concatenate(arrays: Mapping[str, NDArray[Any]], names: Sequence[str]) -> NDArray[np.float32]:

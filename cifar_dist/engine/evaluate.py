@@ -28,7 +28,7 @@ def run_evaluation(
         outlets: who is told.
         step: after which the weights are so.
         epoch: the same, in epochs begun.
-        weights: what the record calls them, "last" or "ema".
+        weights: what the record calls them, "last" or "ema", with "_flips" behind it.
     """
     start = time.perf_counter()
     outlets.progress.phase("evaluate")

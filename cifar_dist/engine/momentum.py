@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from cifar_dist.config.schema import OptimizerConfig
+from cifar_dist.engine.parameter_groups import rate_factor
 
 
 def decays(parameter: Parameter) -> bool:
@@ -23,9 +24,15 @@ def decays(parameter: Parameter) -> bool:
 
 
 def decay_factors(weights: Sequence[Parameter], config: OptimizerConfig) -> tuple[float, ...]:
-    """Return the weight decay of each parameter."""
+    """Return the weight decay of each parameter.
+
+    Where a parameter's rate is multiplied by a factor, its decay is divided by it: an update takes
+    the same share off all weights that decay.
+    """
     return tuple(
-        config.weight_decay if config.decay_norm_and_bias or decays(weight) else 0.0
+        config.weight_decay / rate_factor(weight, config)
+        if config.decay_norm_and_bias or decays(weight)
+        else 0.0
         for weight in weights
     )
 
@@ -37,11 +44,18 @@ class Momentum(nn.Cell):
 
     Args:
         weights: trainable parameters; the gradients come in their order.
-        config: momentum, nesterov, weight_decay, decay_norm_and_bias.
+        config: momentum, nesterov, weight_decay, decay_norm_and_bias, norm_bias_lr_factor.
+        groups: which of the rates each weight learns at; () where there is only one.
     """
 
-    def __init__(self, weights: Sequence[Parameter], config: OptimizerConfig) -> None:
+    def __init__(
+        self,
+        weights: Sequence[Parameter],
+        config: OptimizerConfig,
+        groups: tuple[int, ...] = (),
+    ) -> None:
         super().__init__(auto_prefix=False)
+        self.groups = groups or (0,) * len(weights)
         self.weights = ParameterTuple(weights)
         self.velocities = self.weights.clone(prefix="velocity", init="zeros")
         self.momentum = config.momentum
@@ -54,9 +68,9 @@ class Momentum(nn.Cell):
         """What the update remembers."""
         return tuple(self.velocities)
 
-    def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> None:
+    def construct(self, gradients: tuple[Tensor, ...], rates: tuple[Tensor, ...]) -> None:
         for i in range(len(self.weights)):
-            gradient = gradients[i]
+            gradient, rate = gradients[i], rates[self.groups[i]]
             if self.decay[i] > 0:
                 gradient = gradient + self.decay[i] * self.weights[i]
             if self.is_nesterov:

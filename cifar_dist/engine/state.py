@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, nn
 from numpy.typing import NDArray
 
 from cifar_dist.checkpoint.store import Checkpoint
+from cifar_dist.engine.assign import assign
 from cifar_dist.engine.step import TrainStep
 from cifar_dist.errors import CheckpointError
 
@@ -24,10 +25,11 @@ def train_parameters(step: TrainStep) -> dict[str, Parameter]:
     if step.average_weights is not None:
         averages = step.average_weights.averages
         counters.append(step.average_weights.updates)
+    slow: Sequence[Parameter] = step.lookahead.slow if step.lookahead is not None else ()
     return {
         **_of_network(step.network),
         **{f"optimizer.{one.name}": one for one in step.optimizer.slots},
-        **{one.name: one for one in averages},
+        **{one.name: one for one in (*averages, *slow)},
         **{f"step.{one.name}": one for one in counters},
     }
 
@@ -59,7 +61,7 @@ def load_arrays(
                 f"{own.dtype}{list(own.shape)}: it is of another model or recipe"
             )
     for name, parameter in parameters.items():
-        parameter.set_data(Tensor(arrays[name]))
+        assign(parameter, arrays[name])
 
 
 def load_network(

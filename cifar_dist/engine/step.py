@@ -17,7 +17,9 @@ from cifar_dist.data.augment import MEAN_RGB, STD_RGB
 from cifar_dist.data.batches import TrainBatch
 from cifar_dist.engine.adamw import AdamW
 from cifar_dist.engine.gradients import Gradients, add, clip, scale
+from cifar_dist.engine.lookahead import Lookahead
 from cifar_dist.engine.momentum import Momentum
+from cifar_dist.engine.parameter_groups import group_weights
 from cifar_dist.engine.weight_average import WeightAverage
 
 FIRST_LOSS_SCALE = 2.0**16
@@ -77,8 +79,14 @@ class TrainStep(nn.Cell):
         self.mixes = config.data.mixup_alpha > 0 or config.data.cutmix_alpha > 0
         reduction = "none" if self.mixes else "mean"
         self.loss = nn.CrossEntropyLoss(reduction=reduction, label_smoothing=train.label_smoothing)
+        groups = group_weights(
+            network.trainable_params(),
+            rates,
+            config.optimizer,
+            steps_per_epoch=len(rates) / train.epochs,
+        )
         self.optimizer = OPTIMIZERS[config.optimizer.name](
-            network.trainable_params(), config.optimizer
+            network.trainable_params(), config.optimizer, groups.of_weight
         )
         weights = self.optimizer.weights
         self.gradient = ops.value_and_grad(self.scaled_loss, None, weights)
@@ -91,7 +99,15 @@ class TrainStep(nn.Cell):
         self.average_weights: WeightAverage | None = None
         if train.ema_decay is not None:
             self.average_weights = WeightAverage(network, train.ema_decay)
-        self.rates = Tensor(rates)
+        self.lookahead: Lookahead | None = None
+        if train.lookahead_steps is not None:
+            self.lookahead = Lookahead(
+                network,
+                total_steps=len(rates),
+                interval=train.lookahead_steps,
+                decay=train.lookahead_decay,
+            )
+        self.rates = tuple(Tensor(course) for course in groups.rates)
         self.last = len(rates) - 1
         scale = FIRST_LOSS_SCALE if self.is_dynamic else float(asked)
         self.loss_scale = Parameter(Tensor(scale, ms.float32), "loss_scale", requires_grad=False)
@@ -122,19 +138,29 @@ class TrainStep(nn.Cell):
             loss = ops.select(amp.all_finite(gradients), loss, self.not_a_number)
         if not self.is_alone:
             gradients = self.average(gradients)
-        rate = self.rates[ops.minimum(self.steps, self.last)]
+        rates = self.rates_now()
         loss = loss / self.loss_scale
         if self.checks_overflow:
             gradients = scale(gradients, 1.0 / self.loss_scale)
             if amp.all_finite(gradients):
-                self.update(gradients, rate)
+                self.update(gradients, rates)
                 self.grow()
             else:
                 self.shrink()
         else:
-            self.update(gradients, rate)
+            self.update(gradients, rates)
         self.steps += 1
+        if self.lookahead is not None:
+            self.lookahead(self.steps)
         return loss
+
+    def rates_now(self) -> tuple[Tensor, ...]:
+        """Return the learning rate of each group of weights at this step."""
+        step = ops.minimum(self.steps, self.last)
+        rates: tuple[Tensor, ...] = ()
+        for course in self.rates:
+            rates += (course[step],)
+        return rates
 
     def gradient_in_parts(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Gradients]:
         """Return the mean loss and gradients of equal parts of a batch.
@@ -157,10 +183,10 @@ class TrainStep(nn.Cell):
             cut += (whole[number * size : (number + 1) * size],)
         return cut
 
-    def update(self, gradients: tuple[Tensor, ...], rate: Tensor) -> None:
+    def update(self, gradients: tuple[Tensor, ...], rates: tuple[Tensor, ...]) -> None:
         if self.clip_norm is not None:
             gradients = clip(gradients, self.clip_norm)
-        self.optimizer(gradients, rate)
+        self.optimizer(gradients, rates)
         if self.average_weights is not None:
             self.average_weights()
 

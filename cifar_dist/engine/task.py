@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mindspore import nn
@@ -20,9 +20,11 @@ from cifar_dist.data.batches import (
 from cifar_dist.data.cifar_files import Split
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import split_for_training
+from cifar_dist.engine.flip_average import FlipAverage
 from cifar_dist.engine.graph_batches import GraphBatches
 from cifar_dist.engine.precision import apply_precision
 from cifar_dist.engine.step import EvalStep, TrainStep
+from cifar_dist.engine.whitening import set_whitening
 from cifar_dist.models import create_model
 from cifar_dist.runtime.collectives import Collectives, collectives_of
 from cifar_dist.runtime.context import DistContext
@@ -36,7 +38,10 @@ LOADERS: dict[str, type[TrainBatches] | type[GraphBatches]] = {
 
 @dataclass(frozen=True, eq=False)
 class EvalTask:
-    """A network and the images that it is evaluated on: ``split`` says which those are."""
+    """A network and the images that it is evaluated on: ``split`` says which those are.
+
+    ``flip_step`` evaluates it on their mirror images too (eval.flip_average).
+    """
 
     config: Config
     context: DistContext
@@ -45,6 +50,11 @@ class EvalTask:
     step: EvalStep
     images: Dataset
     split: Split = "test"
+    flip_step: EvalStep | None = None
+
+    def with_flips(self) -> EvalTask | None:
+        """Return the same evaluation with each image's mirror image, where the recipe has one."""
+        return replace(self, step=self.flip_step) if self.flip_step is not None else None
 
     def batches(self) -> Iterator[EvalBatch]:
         return eval_batches(
@@ -94,7 +104,8 @@ def build_eval_task(
     )
     network = apply_precision(raw, config.train)
     group = collectives_of(context)
-    return EvalTask(config, context, group, network, EvalStep(network), images, split)
+    flip_step = EvalStep(FlipAverage(network)) if config.eval.flip_average else None
+    return EvalTask(config, context, group, network, EvalStep(network), images, split, flip_step)
 
 
 def build_train_task(
@@ -120,5 +131,12 @@ def build_train_task(
         global_batch_size=plan.global_batch_size,
     )
     evaluation = build_eval_task(config, context, eval_set, split=split_for_training(config.data))
+    set_whitening(
+        evaluation.network,
+        train_set,
+        evaluation.group,
+        images=config.model.whitening_images,
+        rank=context.rank,
+    )
     step = TrainStep(evaluation.network, config, rates, context.world_size)
     return TrainTask(step, batches, rates, evaluation)

@@ -9,6 +9,7 @@ from cifar_dist.data.prefetch import Prefetch
 from cifar_dist.engine.batch_norm import average_statistics
 from cifar_dist.engine.calendar import evaluates, reports, saves
 from cifar_dist.engine.evaluate import run_evaluation
+from cifar_dist.engine.flip_average import FLIPS
 from cifar_dist.engine.meter import Meter, Reading
 from cifar_dist.engine.outlets import Outlets
 from cifar_dist.engine.snapshot import snapshot
@@ -75,20 +76,26 @@ def train(task: TrainTask, outlets: Outlets, start: Start | None = None) -> EndR
 
 def _evaluate(task: TrainTask, outlets: Outlets, results: Results, step: int) -> Results:
     """Return the results with those of the last weights, and of their running average if any."""
-    epoch = -(-step // task.batches.steps_per_epoch)
-    found = {"last": run_evaluation(task.evaluation, outlets, step=step, epoch=epoch)}
+    accuracies = {"last": _evaluate_as(task, outlets, step=step, weights="last")}
     if task.step.average_weights is not None:
         with task.step.average_weights.in_place():
-            found["ema"] = run_evaluation(
-                task.evaluation, outlets, step=step, epoch=epoch, weights="ema"
-            )
+            accuracies["ema"] = _evaluate_as(task, outlets, step=step, weights="ema")
     task.step.set_train(True)
-    accuracies = {weights: record.accuracy for weights, record in found.items()}
     now = results.plus(accuracies, saved_step=step if saves(task, step) else None)
     best = now.best_saved
     if task.evaluation.context.is_main and best is not None and best != results.best_saved:
         outlets.note_best(best.step, best.accuracy)
     return now
+
+
+def _evaluate_as(task: TrainTask, outlets: Outlets, *, step: int, weights: str) -> float:
+    """Return the plain accuracy; after the last step also tell that with flips, if asked for."""
+    epoch = -(-step // task.batches.steps_per_epoch)
+    found = run_evaluation(task.evaluation, outlets, step=step, epoch=epoch, weights=weights)
+    flips = task.evaluation.with_flips()
+    if flips is not None and step == task.total_steps:
+        run_evaluation(flips, outlets, step=step, epoch=epoch, weights=weights + FLIPS)
+    return found.accuracy
 
 
 def _save(task: TrainTask, outlets: Outlets, meter: Meter, results: Results, step: int) -> None:
@@ -127,8 +134,9 @@ def _end_record(results: Results, meter: Meter) -> EndRecord:
 
 
 def _agree_on_statistics(task: TrainTask) -> None:
-    """Give all ranks the same batch-norm statistics, also those of the average weights."""
+    """Give all ranks the same batch-norm statistics, also those of the average and slow weights."""
     average_statistics(task.step.network, task.evaluation.group)
-    if task.step.average_weights is not None:
-        with task.step.average_weights.in_place():
-            average_statistics(task.step.network, task.evaluation.group)
+    for copy in (task.step.average_weights, task.step.lookahead):
+        if copy is not None:
+            with copy.in_place():
+                average_statistics(task.step.network, task.evaluation.group)

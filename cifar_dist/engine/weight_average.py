@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
+from cifar_dist.engine.assign import assign
+
 
 class WeightAverage(nn.Cell):
     """average <- keep average + (1 - keep) weight, after each update.
@@ -44,15 +46,22 @@ class WeightAverage(nn.Cell):
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Let the network hold the average within the block, and the weights again after it."""
-        _exchange(self.weights, self.averages)
-        try:
+        with exchanged(self.weights, self.averages):
             yield
-        finally:
-            _exchange(self.weights, self.averages)
+
+
+@contextmanager
+def exchanged(some: Sequence[Parameter], others: Sequence[Parameter]) -> Iterator[None]:
+    """Let each parameter hold the value of its counterpart within the block, and back after it."""
+    _exchange(some, others)
+    try:
+        yield
+    finally:
+        _exchange(some, others)
 
 
 def _exchange(some: Sequence[Parameter], others: Sequence[Parameter]) -> None:
     for one, other in zip(some, others, strict=True):
         of_one, of_other = one.asnumpy().copy(), other.asnumpy().copy()
-        one.set_data(Tensor(of_other))
-        other.set_data(Tensor(of_one))
+        assign(one, of_other)
+        assign(other, of_one)

@@ -21,14 +21,29 @@ def draw_weights(network: nn.Cell, *, seed: int) -> None:
 
     Args:
         network: cells with a ``weight_std`` (see ``cifar_dist.models.layers``) get normal weights
-            of mean 0 and that standard deviation.
+            of mean 0 and that standard deviation; with ``starts_as_identity``, the first outputs of
+            a 3 x 3 convolution are its inputs.
         seed: any whole number.
     """
     for name, cell in network.cells_and_names():
         std = getattr(cell, "weight_std", None)
         if std is not None:
             weight = cell.weight
-            weight.set_data(Tensor(std * normal(f"{name}.weight", weight.shape, seed=seed)))
+            drawn = std * normal(f"{name}.weight", weight.shape, seed=seed)
+            if getattr(cell, "starts_as_identity", False):
+                pass_through(drawn)
+            weight.set_data(Tensor(drawn))
+
+
+def pass_through(weight: NDArray[np.float32]) -> None:
+    """Make the first outputs of a convolution its inputs, in place.
+
+    Args:
+        weight: float32[out_channels, in_channels, K, K], K odd.
+    """
+    channels = np.arange(min(weight.shape[:2]))
+    weight[channels] = 0
+    weight[channels, channels, weight.shape[2] // 2, weight.shape[3] // 2] = 1
 
 
 def normal(name: str, shape: tuple[int, ...], *, seed: int) -> NDArray[np.float32]:

@@ -67,6 +67,41 @@ def valid_conv(in_channels: int, out_channels: int, kernel_px: int) -> nn.Conv2d
     return cell
 
 
+def identity_conv(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """Make a 3 x 3 convolution without bias that keeps H and W and starts partly as the identity.
+
+    The first ``in_channels`` of its outputs start as its inputs (arXiv 2404.00498, section 3.1), as
+    far as there are so many; the others are normal with variance 1 / (3 fan-in).
+    """
+    cell = conv(in_channels, out_channels, 3)
+    cell.weight_std = math.sqrt(1 / (3 * 9 * in_channels))
+    cell.starts_as_identity = True
+    return cell
+
+
+def frozen_conv(
+    in_channels: int, out_channels: int, kernel_px: int, *, keeps_size: bool
+) -> nn.Conv2d:
+    """Make a convolution whose bias learns and whose weights are set by something else.
+
+    [N, in_channels, H, W] -> [N, out_channels, H - kernel_px + 1, W - kernel_px + 1], or H and W as
+    they were, by zeros under and right of the image (``keeps_size``; even kernels).
+    """
+    cell = nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel_px,
+        pad_mode="pad" if keeps_size else "valid",
+        padding=(0, kernel_px - 1, 0, kernel_px - 1) if keeps_size else 0,
+        has_bias=True,
+        weight_init="zeros",
+        bias_init="zeros",
+    )
+    cell.weight_std = math.sqrt(1 / (kernel_px * kernel_px * in_channels))
+    cell.weight.requires_grad = False
+    return cell
+
+
 def gate_conv(in_channels: int, out_channels: int, *, before_relu: bool) -> nn.Conv2d:
     """Make a 1 x 1 convolution with bias: a dense layer for each pixel of [N, C, H, W].
 
@@ -77,31 +112,42 @@ def gate_conv(in_channels: int, out_channels: int, *, before_relu: bool) -> nn.C
     return cell
 
 
-def dense(in_features: int, out_features: int, *, before_relu: bool) -> nn.Dense:
-    """Make a dense layer with bias: [N, in_features] -> [N, out_features].
+def dense(in_features: int, out_features: int, *, before_relu: bool, bias: bool = True) -> nn.Dense:
+    """Make a dense layer: [N, in_features] -> [N, out_features].
 
     Weights are normal, with variance 2 / fan-in before a ReLU (He et al. 2015, equation 10), and
     1 / (3 fan-in) elsewhere: small first logits, the variance of the uniform draw of LeCun et al.
     """
-    cell = nn.Dense(in_features, out_features, weight_init="zeros", bias_init="zeros")
+    cell = nn.Dense(
+        in_features, out_features, has_bias=bias, weight_init="zeros", bias_init="zeros"
+    )
     cell.weight_std = math.sqrt((2 if before_relu else 1 / 3) / in_features)
     return cell
 
 
-def batch_norm(channels: int, *, zero_gamma: bool = False) -> nn.BatchNorm2d:
+def batch_norm(
+    channels: int,
+    *,
+    zero_gamma: bool = False,
+    learns_gamma: bool = True,
+    eps: float = BATCH_NORM_EPS,
+    momentum: float = BATCH_NORM_MOMENTUM,
+) -> nn.BatchNorm2d:
     """Make a batch normalisation over N, H and W of [N, channels, H, W].
 
     Args:
         channels: C of the feature map.
         zero_gamma: start with a scale of zero, so that the residual branch it ends starts as
             nothing (Goyal et al. 2017, section 5.1).
+        learns_gamma: False leaves the scale as it starts.
+        eps: added to the variance.
+        momentum: the share of the old running statistics that is kept.
     """
-    return nn.BatchNorm2d(
-        channels,
-        eps=BATCH_NORM_EPS,
-        momentum=BATCH_NORM_MOMENTUM,
-        gamma_init="zeros" if zero_gamma else "ones",
+    cell = nn.BatchNorm2d(
+        channels, eps=eps, momentum=momentum, gamma_init="zeros" if zero_gamma else "ones"
     )
+    cell.gamma.requires_grad = learns_gamma
+    return cell
 
 
 def max_pool(kernel_px: int, *, stride: int, same: bool = False) -> nn.MaxPool2d:
@@ -123,6 +169,11 @@ def subsample(stride: int) -> nn.MaxPool2d:
 def dropout(rate: float) -> nn.Dropout:
     """Make a layer that sets a share ``rate`` of its inputs to zero in training."""
     return nn.Dropout(p=rate)
+
+
+def gelu() -> nn.GELU:
+    """Make x times the normal distribution function at x, not its approximation by tanh."""
+    return nn.GELU(approximate=False)
 
 
 def flatten() -> nn.Flatten:

@@ -43,6 +43,7 @@ _RULES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "width": (_is_factor, "a number above 0 and at most 16"),
     "shortcut": (lambda value: value in ("A", "B"), "'A' or 'B'"),
     "reduction": (_is_count, "a whole number of at least 1"),
+    "whitening": (_is_flag, "true or false"),
 }
 
 
@@ -54,11 +55,13 @@ class Family:
         module: has ``build(*, num_classes, in_channels, stem, **arguments) -> nn.Cell``.
         options: what a caller may choose beside the name, with the defaults.
         stems: the forms the family has: ``cifar`` for 32 x 32 images, ``imagenet`` for 224 x 224.
+        whitens: its networks begin with a whitening layer of their own.
     """
 
     module: str
     options: Mapping[str, object] = field(default_factory=dict)
     stems: tuple[str, ...] = STEMS
+    whitens: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ SE_CIFAR_RESNET = Family(
 )
 INCEPTION = Family("cifar_dist.models.inception", {"width": 1.0})
 SE_INCEPTION = Family(INCEPTION.module, {**INCEPTION.options, "reduction": 16})
+SPEED = Family("cifar_dist.models.speed", {"width": 1.0}, stems=("cifar",), whitens=True)
 
 
 def _all_specs() -> Iterable[ModelSpec]:
@@ -100,6 +104,9 @@ def _all_specs() -> Iterable[ModelSpec]:
         yield ModelSpec(f"seresnet{depth}", SE_CIFAR_RESNET, {"depth": depth})
     yield ModelSpec("inception", INCEPTION)
     yield ModelSpec("seinception", SE_INCEPTION)
+    yield ModelSpec("speed94", SPEED, {"widths": (64, 256, 256), "convolutions": 2})
+    yield ModelSpec("speed95", SPEED, {"widths": (128, 384, 384), "convolutions": 2})
+    yield ModelSpec("speed96", SPEED, {"widths": (128, 384, 512), "convolutions": 3})
 
 
 def table_of(specs: Iterable[ModelSpec]) -> dict[str, ModelSpec]:
@@ -146,6 +153,7 @@ def create_model(
     in_channels: int = 3,
     stem: str = "cifar",
     zero_init_last_gamma: bool = False,
+    whitening: bool = False,
     seed: int | None = 0,
     **options: object,
 ) -> nn.Cell:
@@ -157,6 +165,8 @@ def create_model(
         in_channels: channels of the images, >= 1.
         stem: ``cifar`` for 32 x 32 images, ``imagenet`` for 224 x 224.
         zero_init_last_gamma: each residual block starts as its shortcut; ResNets only.
+        whitening: put a whitening layer in front of the network (``cifar_dist.models.whitening``);
+            those of the speed family have theirs anyway. Stem ``cifar`` only.
         seed: the weights depend on it, and on nothing else: not on the rank, the device or what was
             drawn before. None leaves them zero, for weights that are loaded, or for counting.
         options: what else the family offers: see ``find_model(name).family.options``.
@@ -172,13 +182,35 @@ def create_model(
     if zero_init_last_gamma is not False:
         asked["zero_init_last_gamma"] = zero_init_last_gamma
     _check(spec, asked)
-    module = importlib.import_module(spec.family.module)
-    network: nn.Cell = module.build(**spec.arguments, **{**spec.family.options, **asked})
+    _check_whitening(spec, whitening, stem)
+    network = _build(spec, asked, is_whitened=whitening and not spec.family.whitens)
     if seed is not None:
         from cifar_dist.models.initial import draw_weights
 
         draw_weights(network, seed=seed)
     return network
+
+
+def _build(spec: ModelSpec, asked: Mapping[str, object], *, is_whitened: bool) -> nn.Cell:
+    module = importlib.import_module(spec.family.module)
+    arguments = {**spec.arguments, **spec.family.options, **asked}
+    if not is_whitened:
+        plain: nn.Cell = module.build(**arguments)
+        return plain
+    from cifar_dist.models.whitening import Whitened, whitening_channels
+
+    in_channels = arguments["in_channels"]
+    assert isinstance(in_channels, int)
+    arguments["in_channels"] = whitening_channels(in_channels)
+    return Whitened(module.build(**arguments), in_channels=in_channels)
+
+
+def _check_whitening(spec: ModelSpec, value: object, stem: str) -> None:
+    is_good, wanted = _RULES["whitening"]
+    if not is_good(value):
+        raise ModelError(f"{spec.name}: whitening must be {wanted}, not {value!r}")
+    if value and stem != "cifar":
+        raise ModelError(f"{spec.name}: whitening is for the stem 'cifar', not {stem!r}")
 
 
 def _check(spec: ModelSpec, asked: Mapping[str, object]) -> None:

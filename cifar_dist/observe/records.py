@@ -49,7 +49,8 @@ class EvalRecord:
     """One evaluation over all ranks; ``loss`` is None where one image has none that is finite.
 
     ``split`` says which images were counted, "test" or "validation"; ``weights`` which network,
-    "last" or their running average "ema".
+    "last" or their running average "ema", with "_flips" behind it where the logits of each image
+    and of its mirror image were averaged (eval.flip_average).
     """
 
     event: ClassVar[str] = "eval"

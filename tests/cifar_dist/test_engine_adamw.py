@@ -43,7 +43,7 @@ def test_four_updates_follow_the_formula(
     for step in range(1, 5):
         draw = np.random.default_rng(step).standard_normal
         gradients = [draw(weight.shape).astype(np.float32) for weight in weights]
-        update(tuple(map(Tensor, gradients)), Tensor(RATE, ms.float32))
+        update(tuple(map(Tensor, gradients)), (Tensor(RATE, ms.float32),))
         for i, gradient in enumerate(gradients):
             pull = 0.1 if decay_norm_and_bias or expected[i].ndim > 1 else 0.0
             means[i] = beta1 * means[i] + (1 - beta1) * gradient

@@ -38,7 +38,7 @@ def test_three_updates_follow_the_formula(nesterov: bool, decay_norm_and_bias: b
     for step in range(3):
         draw = np.random.default_rng(step).standard_normal
         gradients = [draw(weight.shape).astype(np.float32) for weight in weights]
-        update(tuple(map(Tensor, gradients)), Tensor(RATE, ms.float32))
+        update(tuple(map(Tensor, gradients)), (Tensor(RATE, ms.float32),))
         for i, gradient in enumerate(gradients):
             pull = 0.01 if decay_norm_and_bias or expected[i].ndim > 1 else 0.0
             total = gradient + pull * expected[i]

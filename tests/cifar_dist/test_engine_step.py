@@ -13,7 +13,7 @@ from cifar_dist.data.augment import MEAN_RGB, STD_RGB
 from cifar_dist.data.batches import TrainBatch
 from cifar_dist.engine import step as step_module
 from cifar_dist.engine.precision import apply_precision
-from cifar_dist.engine.state import load_network, to_arrays, train_parameters
+from cifar_dist.engine.state import load_arrays, load_network, to_arrays, train_parameters
 from cifar_dist.engine.step import EvalStep, Normalise, TrainStep, step_inputs
 from cifar_dist.errors import CheckpointError
 
@@ -192,6 +192,40 @@ def test_the_average_follows_the_weights_and_can_take_their_place() -> None:
         np.testing.assert_allclose(predict(*BATCH)[1].asnumpy(), wanted, rtol=1e-4)
     np.testing.assert_array_equal(weight.asnumpy(), seen[-1])
     np.testing.assert_array_equal(predict(*BATCH)[1].asnumpy(), losses)
+
+
+@pytest.mark.parametrize("loss_scale", [1.0, 16.0])
+def test_an_average_that_took_its_place_for_a_while_goes_on_as_before(loss_scale: float) -> None:
+    """A loss scale makes the update a branch of the graph, which must see what was exchanged."""
+    ends = []
+    for looked_at in ((), (1, 3)):
+        train_step = build(recipe(amp="O0", loss_scale=loss_scale, ema_decay=0.9))
+        assert train_step.average_weights is not None
+        for step in range(5):
+            train_step(*BATCH)
+            if step in looked_at:
+                with train_step.average_weights.in_place():
+                    pass
+        ends.append(to_arrays(train_parameters(train_step)))
+    for name, array in ends[0].items():
+        np.testing.assert_array_equal(array, ends[1][name], err_msg=name)
+
+
+@pytest.mark.parametrize("loss_scale", [1.0, 16.0])
+def test_a_state_that_is_set_between_two_steps_is_what_the_next_one_goes_on_from(
+    loss_scale: float,
+) -> None:
+    config = recipe({"momentum": 0.9}, amp="O0", loss_scale=loss_scale, ema_decay=0.9)
+    train_step = build(config)
+    states = []
+    for _ in range(4):
+        train_step(*BATCH)
+        states.append(to_arrays(train_parameters(train_step)))
+    load_arrays(train_parameters(train_step), states[1], origin="here")
+    for state in states[2:]:
+        train_step(*BATCH)
+        for name, array in to_arrays(train_parameters(train_step)).items():
+            np.testing.assert_array_equal(array, state[name], err_msg=name)
 
 
 def test_a_skipped_update_leaves_average_and_moments_alone() -> None:

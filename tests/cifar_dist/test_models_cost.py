@@ -125,7 +125,18 @@ def expected_cifar() -> dict[str, int]:
         counts[f"seresnet{depth}"] = counts[f"resnet{depth}"] + se_resnet_extra(depth)
     for name, se in (("inception", False), ("seinception", True)):
         counts[name] = googlenet(num_classes=10, stem=GOOGLENET_CIFAR_STEM, se=se)
+    counts["speed94"] = speed((64, 256, 256), convolutions=2)
+    counts["speed95"] = speed((128, 384, 384), convolutions=2)
+    counts["speed96"] = speed((128, 384, 512), convolutions=3)
     return counts
+
+
+def speed(widths: tuple[int, ...], *, convolutions: int) -> int:
+    """A bias of the whitening, convolutions of 3 x 3 with a beta for each channel, a classifier."""
+    total = 24
+    for before, width in itertools.pairwise((24, *widths)):
+        total += 9 * width * (before + (convolutions - 1) * width) + convolutions * width
+    return total + widths[-1] * 10
 
 
 def expected_imagenet() -> dict[str, int]:
@@ -186,6 +197,7 @@ def test_width_scales_the_channels() -> None:
         ("vgg_b_bn", 229),
         ("vgg_d_bn", 314),
         ("vgg_e_bn", 399),
+        ("speed94", 118.15),
     ],
 )
 def test_multiply_adds_are_those_of_the_reference_table(name: str, millions: float) -> None:

@@ -19,7 +19,7 @@ from cifar_dist.models.registry import (
 
 
 def test_every_model_of_the_course_is_listed() -> None:
-    wanted = {"lenet5", "vgg_a_lrn", "inception", "seinception"}
+    wanted = {"lenet5", "vgg_a_lrn", "inception", "seinception", "speed94", "speed95", "speed96"}
     wanted |= {f"vgg_{layout}{bn}" for layout in "abcde" for bn in ("", "_bn")}
     depths = (18, 34, 50, 101, 152, 20, 32, 44, 56, 110)
     wanted |= {f"{se}resnet{depth}" for depth in depths for se in ("", "se")}
