@@ -162,6 +162,10 @@ class TrainStep(nn.Cell):
             rates += (course[step],)
         return rates
 
+    def leave_out(self) -> None:
+        """Let a step pass without its batch: only the learning rate goes on."""
+        self.steps.set_data(Tensor(int(self.steps.asnumpy()) + 1, ms.int32))
+
     def gradient_in_parts(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Gradients]:
         """Return the mean loss and gradients of equal parts of a batch.
 

@@ -11,6 +11,7 @@ from cifar_dist.observe.records import (
     CheckpointRecord,
     EndRecord,
     EvalRecord,
+    LeftOutRecord,
     Record,
     TrainRecord,
 )
@@ -48,6 +49,8 @@ class ConsoleLines:
                 self._say(_eval_line(record))
             case CheckpointRecord():
                 self._say(f"checkpoint at step {record.step}: {record.path}")
+            case LeftOutRecord():
+                self._say(f"step {record.step} is left out: {record.reason}")
             case EndRecord():
                 self._say(_end_line(record))
 

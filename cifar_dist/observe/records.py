@@ -78,6 +78,16 @@ class CheckpointRecord:
 
 
 @dataclass(frozen=True)
+class LeftOutRecord:
+    """A step whose batch was left out, because training with it had gone wrong."""
+
+    event: ClassVar[str] = "left_out"
+    epoch: int
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class EndRecord:
     """The end of a run that was not cut short; ``train_s`` leaves compilation out.
 
@@ -93,7 +103,7 @@ class EndRecord:
     ema_accuracy: float | None = None
 
 
-Record = TrainRecord | EvalRecord | CheckpointRecord | EndRecord
+Record = TrainRecord | EvalRecord | CheckpointRecord | LeftOutRecord | EndRecord
 
 
 class Observer(Protocol):

@@ -113,6 +113,42 @@ def test_a_static_scale_skips_but_never_changes() -> None:
     assert int(train_step.skipped_steps.asnumpy()) == 1
 
 
+class Gate(nn.Cell):
+    """A weight on the image, and a ReLU that a CPU gives 0 for NaN: a good loss all the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier = nn.Dense(3072, 10)
+
+    def construct(self, images: Tensor) -> Tensor:
+        return ops.relu(self.classifier(ops.reshape(images, (-1, 3072))))
+
+
+@pytest.mark.parametrize(("image", "is_finite"), [(1.0, True), (np.nan, False), (np.inf, False)])
+def test_the_loss_is_nan_where_the_gradient_is_not_finite(image: float, is_finite: bool) -> None:
+    config = recipe(
+        {"nesterov": False}, {"loader": "mindspore", "crop_padding_mode": "mean"}, amp="O0"
+    )
+    step = TrainStep(Gate(), config, np.float32([0.5]), 1)
+    images = np.ones((8, 3, 32, 32), dtype=np.float32)
+    images[3, 1, 7, 9] = image
+    assert np.isfinite(step(Tensor(images), Tensor(LABELS)).asnumpy()) == is_finite
+
+
+def test_a_step_that_is_left_out_changes_nothing_but_the_rate_of_the_next() -> None:
+    train_step = build(recipe(amp="O0"), [0.5, 0.0, 0.25])
+    train_step(*BATCH)
+    before = to_arrays(train_parameters(train_step))
+    train_step.leave_out()
+    after = to_arrays(train_parameters(train_step))
+    assert {name for name in before if not np.array_equal(before[name], after[name])} == {
+        "step.steps"
+    }
+    train_step(*BATCH)
+    assert int(train_step.steps.asnumpy()) == 3
+    assert (train_step.network.classifier.weight.asnumpy() != before[WEIGHT]).any()
+
+
 def test_a_dynamic_scale_doubles_after_enough_good_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step_module, "STEPS_TO_GROW", 2)
     train_step = build(recipe(amp="O2", loss_scale="dynamic"))

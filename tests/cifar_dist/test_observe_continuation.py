@@ -17,6 +17,7 @@ from cifar_dist.observe.records import (
     CheckpointRecord,
     EndRecord,
     EvalRecord,
+    LeftOutRecord,
     Observer,
     TrainRecord,
     eval_record,
@@ -54,6 +55,16 @@ def test_records_behind_the_checkpoint_are_cut_off(tmp_path: Path) -> None:
     tell(sink, 4, 6)
     tell(MetricsFile(other), 1, 6)
     assert path.read_bytes() == other.read_bytes()
+
+
+def test_a_step_left_out_stays_where_the_checkpoint_is_behind_it(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    sink = MetricsFile(path)
+    for step in (3, 4):
+        sink.record(LeftOutRecord(1, step, "the loss is not finite"))
+        sink.record(CheckpointRecord(step, f"ckpt/step_{step:08d}"))
+    trim_metrics(path, 3)
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [3]
 
 
 def test_a_run_that_begins_anew_keeps_no_record(tmp_path: Path) -> None:
