@@ -11,10 +11,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from launcher.contract import RunPaths, default_run_dir
+from launcher.contract import RESUME, RunPaths, default_run_dir
 from launcher.host.access import HostAccess
 from launcher.host.node import Host
-from launcher.manifest import Manifest
+from launcher.manifest import Manifest, read_manifest
 from launcher.options import LaunchSpec
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Identity, Plan, to_json
@@ -25,9 +25,11 @@ from launcher.planning.ports import PortReservation
 from launcher.planning.rendezvous import RANK_TABLE, master_port
 from launcher.planning.sources import check_product, read_layout
 from launcher.ranges import format_ranges
+from launcher.resume import AUTO, for_another_attempt, goes_on, newest_run
 from launcher.revision import Revision
-from launcher.run_directory import RunDirectory, make_run_dir, run_name, shown
-from launcher.supervision.attempts import run_attempts
+from launcher.run_directory import RunDirectory, keeping, make_run_dir, run_name, shown
+from launcher.run_lock import RunLock
+from launcher.supervision.attempts import next_attempt, run_attempts
 from launcher.supervision.events import EventLog
 from launcher.supervision.signals import STOPPING, Signals
 from launcher.terminal.console import TerminalConsole, write
@@ -115,8 +117,8 @@ class Launch(NamedTuple):
             identity = Identity(job_id, folder)
             return make_plan(spec, self.host, identity, ports=ports, layout=layout, meeting=meeting)
 
-        default = Path.cwd() / (spec.run_dir or _default_folder(spec))
-        plan = plan_in(team.folder(default) if team else default)
+        folder = Path.cwd() / (spec.run_dir or _own_folder(spec))
+        plan = plan_in(team.folder(folder) if team else folder)
         if spec.dry_run:
             write(1, json.dumps(to_json(plan), indent=2) + "\n")
             return LaunchResult(0, plan.run_dir)
@@ -125,29 +127,69 @@ class Launch(NamedTuple):
             plan = plan_in(directory.path)
         if team is not None and meeting is not None:
             team.announce(plan, meeting)
-        with Signals() as signals, closing(Revision()) as revision:
-            checked = _preflight(spec, self.recipe, plan, directory, signals)
+        paths = RunPaths(plan.run_dir, plan.node_rank)
+        with (
+            closing(RunLock(paths)),
+            Signals() as signals,
+            closing(Revision()) as revision,
+        ):
+            first = team.first_attempt if team else next_attempt(paths)
+            checked = self._preflight(plan, directory, first, signals)
             manifest = Manifest(
-                plan, self.argv or sys.orig_argv, time.time(), checked, revision=revision
+                plan,
+                self.argv or sys.orig_argv,
+                time.time(),
+                checked,
+                revision,
+                earlier=read_manifest(paths.manifest) if first else {},
             )
             manifest.write_start()
             if plan.rendezvous == RANK_TABLE and layout and layout.rank_table:
                 from launcher.rank_table.write import write_text
 
                 write_text(layout.rank_table, manifest.paths.rank_table)
-            return _Job(spec, plan, manifest, signals, team).run(ports)
+            return _Job(spec, plan, manifest, signals, first, team).run(ports)
 
     def _make_directory(self, plan: Plan, team: Team | None) -> RunDirectory:
         if team is not None and team.shares(plan.run_dir):
             return RunDirectory(plan.run_dir, ())
+        resume = self.spec.resume
         is_exact = self.spec.run_dir is not None or (team is not None and not team.is_head)
-        return make_run_dir(plan.run_dir, exact=is_exact)
+        is_exact = is_exact or (resume == AUTO and plan.run_dir.is_dir())
+        return make_run_dir(plan.run_dir, exact=is_exact, goes_on=goes_on(resume, plan.run_dir))
+
+    def _preflight(
+        self, plan: Plan, directory: RunDirectory, first_attempt: int, signals: Signals
+    ) -> CheckedRecipe | None:
+        """Check the recipe, if there is one; a run directory without a run is taken away again."""
+        if self.recipe is None:
+            return None
+        from launcher.recipe import check_recipe
+
+        config = RunPaths(directory.path).config
+        try:
+            with keeping(config, f"config_before_attempt_{first_attempt}.yaml"):
+                return check_recipe(
+                    self.recipe,
+                    self.spec.overrides,
+                    world_size=plan.world_size,
+                    output=config,
+                    signals=signals,
+                )
+        except BaseException:
+            directory.remove_unused()
+            raise
 
 
-def _default_folder(spec: LaunchSpec) -> Path:
+def _own_folder(spec: LaunchSpec) -> Path:
+    """Return the folder of a run that was given none: with --resume auto an earlier run's."""
     folder = default_run_dir(run_name(spec), time.localtime())
     job = os.environ.get("SLURM_JOB_ID")
-    return folder.with_name(f"slurm-{job}") if job else folder
+    if job:
+        folder = folder.with_name(f"slurm-{job}")
+    if spec.resume == AUTO and not folder.is_dir():
+        return newest_run(folder.parent) or folder
+    return folder
 
 
 def _observe(spec: LaunchSpec, layout: Layout | None) -> Host:
@@ -163,27 +205,6 @@ def _observe(spec: LaunchSpec, layout: Layout | None) -> Host:
     return host
 
 
-def _preflight(
-    spec: LaunchSpec, recipe: Path | None, plan: Plan, directory: RunDirectory, signals: Signals
-) -> CheckedRecipe | None:
-    """Check the recipe, if there is one; a run directory without a run is taken away again."""
-    if recipe is None:
-        return None
-    from launcher.recipe import check_recipe
-
-    try:
-        return check_recipe(
-            recipe,
-            spec.overrides,
-            world_size=plan.world_size,
-            output=RunPaths(directory.path).config,
-            signals=signals,
-        )
-    except BaseException:
-        directory.remove_unused()
-        raise
-
-
 class _Job(NamedTuple):
     """Everything from the first process to the last word."""
 
@@ -191,6 +212,7 @@ class _Job(NamedTuple):
     plan: Plan
     manifest: Manifest
     signals: Signals
+    first_attempt: int
     team: Team | None = None
 
     def run(self, ports: PortReservation) -> LaunchResult:
@@ -199,16 +221,23 @@ class _Job(NamedTuple):
         last_words = ""
         try:
             place = "" if self.team is None or self.team.is_shared else " (on a disk of this node)"
-            lines = (_announcement(self.plan) + place, *self.plan.sources, *self.plan.notes)
+            lines = (self._announcement() + place, *self.plan.sources, *self.plan.notes)
             for line in lines:
                 console.say(line)
-            events.write("plan", attempt=0, plan=to_json(self.plan))
+            events.write("plan", attempt=self.first_attempt, plan=to_json(self.plan))
             outcomes = self._attempts(console, events, ports)
             verdict, last_words = self._judge(outcomes, events)
         finally:
             events.close()
             console.close(last_words, hurry=self._is_told_to_stop)
         return LaunchResult(verdict.exit_code, self.plan.run_dir, verdict, outcomes)
+
+    def _announcement(self) -> str:
+        text = _announcement(self.plan)
+        if self.first_attempt:
+            return f"{text}, which goes on with attempt {self.first_attempt}"
+        is_new = self.spec.resume == AUTO
+        return text + (" (a new one: there is no run to go on with)" if is_new else "")
 
     def _attempts(
         self, console: TerminalConsole, events: EventLog, ports: PortReservation
@@ -218,9 +247,11 @@ class _Job(NamedTuple):
             if self.plan.scheduler is not None:
                 port = ports.choose()
                 ports.release()
+            manifest = self.manifest
+            resume = for_another_attempt(self.spec.resume, manifest.paths, manifest.started_s)
             if self.team is not None:
-                return self.team.line_up(attempt, port, self.signals)
-            return {"MS_SCHED_PORT": str(port)} if port else {}
+                return {**self.team.line_up(attempt, port, self.signals), RESUME: resume}
+            return {**({"MS_SCHED_PORT": str(port)} if port else {}), RESUME: resume}
 
         ports.release()
         company = None

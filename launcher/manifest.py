@@ -7,6 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.contract import RunPaths, write_atomic
@@ -20,16 +22,22 @@ if TYPE_CHECKING:
 
 
 _LAST_WAIT_S = 0.2
+_OF_A_LAUNCH = ("command", "host", "git", "start", "end", "exit_code", "root_cause_rank", "reason")
 
 
 class Manifest(NamedTuple):
-    """The manifest of one run: written before it starts, when all run, and when it has ended."""
+    """The manifest of one run: written before it starts, when all run, and when it has ended.
+
+    Of a run that is continued it keeps the ``earlier`` manifest's attempts, and what else was
+    another in each launch under ``launches``.
+    """
 
     plan: Plan
     argv: Sequence[str]
     started_s: float
     checked: CheckedRecipe | None = None
     revision: Revision | None = None
+    earlier: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def paths(self) -> RunPaths:
@@ -43,12 +51,19 @@ class Manifest(NamedTuple):
         values = {
             **self._known(_LAST_WAIT_S),
             "end": _moment(time.time()),
-            "attempts": [_attempt(outcome) for outcome in outcomes],
+            "attempts": [*self._earlier("attempts"), *map(_attempt, outcomes)],
             "exit_code": verdict.exit_code,
             "root_cause_rank": verdict.root_cause_rank,
             "reason": verdict.reason.name.lower(),
         }
         write_atomic(self.paths.manifest, _json(values))
+
+    def _earlier(self, name: str) -> list[Any]:
+        values = self.earlier.get(name)
+        return values if isinstance(values, list) else []
+
+    def _earlier_launch(self) -> dict[str, Any]:
+        return {name: self.earlier.get(name) for name in _OF_A_LAUNCH}
 
     def _known(self, wait_s: float = 0.0) -> dict[str, Any]:
         plan = to_json(self.plan)
@@ -64,9 +79,23 @@ class Manifest(NamedTuple):
             "plan": plan,
             "start": _moment(self.started_s),
             "end": None,
-            "attempts": [],
+            "attempts": self._earlier("attempts"),
+            **(
+                {"launches": [*self._earlier("launches"), self._earlier_launch()]}
+                if self.earlier
+                else {}
+            ),
             "exit_code": None,
         }
+
+
+def read_manifest(path: Path) -> Mapping[str, Any]:
+    """Return a manifest; empty where there is none, or it is damaged."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _attempt(outcome: AttemptOutcome) -> dict[str, Any]:

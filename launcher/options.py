@@ -44,6 +44,7 @@ class LaunchSpec(NamedTuple):
     join_timeout_s: float = 300.0
     bind: str = "cores"
     run_dir: Path | None = None
+    resume: str = "none"
     max_restarts: int = 0
     grace_s: float = 20.0
     hang_timeout_s: float = 300.0
@@ -155,6 +156,11 @@ def _path(text: str) -> Path:
     return Path(os.path.expanduser(_text(text)))
 
 
+def _resume(text: str) -> str:
+    known = text.lower() in ("none", "auto")
+    return text.lower() if known else str(_path(text).absolute())
+
+
 OPTIONS: tuple[Option, ...] = (
     Option("config", "recipe", WHAT, "RECIPE", "", _text,
            "train cifar_dist by this recipe: a path, or the name of one that ships"),
@@ -193,6 +199,10 @@ OPTIONS: tuple[Option, ...] = (
            "cores = an even share of the allowed cores for each worker, those near its NPU first, "
            "and as many threads; numa = only cores of one NUMA node, its NPU's where known; "
            "none = leave both alone"),
+    Option("resume", "resume", FAILURE, "auto|PATH|none", "none", _resume,
+           "go on from a checkpoint: auto = the newest whole one of --run-dir (without it, of this "
+           "recipe's newest run directory that nobody runs in), anew where there is none; PATH = a "
+           "checkpoint or a run directory. Workers are told in LAUNCHER_RESUME"),
     Option("max-restarts", "max_restarts", FAILURE, "K", "0", _whole(0),
            "restarts of the whole group after a failure that is worth one"),
     Option("grace", "grace_s", FAILURE, "S", "20", _seconds,

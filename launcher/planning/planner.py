@@ -177,6 +177,7 @@ def _who(job: _Job, local_rank: int) -> RankEnv:
         device_target=job.layout.target,
         run_dir=job.identity.run_dir,
         job_id=job.identity.tag(job.host.environ),
+        resume=job.spec.resume,
     )
 
 

@@ -54,7 +54,11 @@ class EventLog:
     def _append(self, line: bytes) -> None:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            size = os.fstat(
+                self._file
+            ).st_size  # a launch that was killed may have left half a line
+            self._torn = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
         if self._torn:
             line = b"\n" + line
         written = os.write(self._file, line)
