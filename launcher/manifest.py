@@ -102,6 +102,7 @@ def _attempt(outcome: AttemptOutcome) -> dict[str, Any]:
     return {
         "attempt": outcome.attempt,
         "reason": outcome.reason.name.lower(),
+        **({} if outcome.restart_s is None else {"restart_s": outcome.restart_s}),
         "duration_s": round((outcome.ended_ns - outcome.started_ns) / 1e9, 3),
         "ranks": [
             {

@@ -60,4 +60,6 @@ class AttemptOutcome(NamedTuple):
     ended_ns: int = 0
     first_step: int = 0
     last_step: int = 0
+    restart_s: float | None = None
+    """Seconds from the failure of the attempt before until a rank was training again."""
     notes: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ def report(plan: Plan, outcome: AttemptOutcome, verdict: Verdict, *, ended_s: fl
         lines += [f"  hint: {hint}"] if hint else []
     if outcome.reason not in (Reason.HANG, Reason.EXIT_SKEW):
         lines += [f"  note: {note}" for note in outcome.notes]
-    lines += _others(verdict, outcome)
+    lines += _others(verdict, outcome) + _restart(outcome)
     lines.append(f"  run directory: {shown(plan.run_dir)}")
     lines.append(f"  exit code: {verdict.exit_code}")
     return "\n".join(lines)
@@ -70,8 +70,14 @@ def _success(plan: Plan, outcome: AttemptOutcome) -> str:
     seconds = (outcome.ended_ns - outcome.started_ns) / 1e9
     restarts = f" (attempt {outcome.attempt})" if outcome.attempt else ""
     lines = [f"{ranks} ended well after {seconds:.1f} s{restarts}; {shown(plan.run_dir)}"]
-    lines += [f"  note: {note}" for note in outcome.notes]
+    lines += _restart(outcome) + [f"  note: {note}" for note in outcome.notes]
     return "\n".join(lines + _left_over(outcome))
+
+
+def _restart(outcome: AttemptOutcome) -> list[str]:
+    if outcome.restart_s is None:
+        return []
+    return [f"  after the restart it was training again in {outcome.restart_s:.1f} s"]
 
 
 def _headline(plan: Plan, outcome: AttemptOutcome, verdict: Verdict) -> str:

@@ -74,8 +74,10 @@ def run_attempts(
             fresh = fresh_environment(attempt) if outcomes else {}
             current = for_attempt(plan, attempt, fresh)
             failed_ns = failure_time_ns(outcomes[-1]) if outcomes else None
-            supervisor = Supervisor(current, policy, site=site, attempt=attempt)
-            outcomes.append(supervisor.run(failed_ns=failed_ns, when_ready=when_ready))
+            supervisor = Supervisor(
+                current, policy, site=site, attempt=attempt, failed_ns=failed_ns
+            )
+            outcomes.append(supervisor.run(when_ready=when_ready))
             refusal = _refusal(outcomes, policy, worth_a_restart)
             if company is not None:
                 refusal = company.decide(outcomes, refusal is None)

@@ -18,6 +18,7 @@ from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import SCHEDULER, Plan, Policy, ProcessPlan
 from launcher.supervision.cgroup import memory_kills
 from launcher.supervision.collect import prepare_folders, rank_outcome, tidy_folders
+from launcher.supervision.comeback import Comeback
 from launcher.supervision.events import Console, EventLog
 from launcher.supervision.group import Group, Peers
 from launcher.supervision.ladder import Ladder, Stop
@@ -42,7 +43,20 @@ class Site(NamedTuple):
 class Supervisor:
     """One attempt; call :meth:`run` once, from the main thread."""
 
-    def __init__(self, plan: Plan, policy: Policy, *, site: Site, attempt: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        policy: Policy,
+        *,
+        site: Site,
+        attempt: int,
+        failed_ns: int | None = None,
+    ) -> None:
+        """Prepare an attempt.
+
+        Args:
+            failed_ns: when the attempt before failed: what a restart took is in the events.
+        """
         self._plan = plan
         self._site = site
         self._attempt = attempt
@@ -51,16 +65,14 @@ class Supervisor:
         self._group = Group(plan.job_id, site.protection, site.signals, site.peers)
         self._ladder = Ladder(self._group, policy.grace_s, tell=self._tell, say=say)
         self._lookout = Lookout(policy, paths=site.paths, attempt=attempt, tell=self._tell, say=say)
+        ranks = [worker.rank for worker in plan.workers]
+        self._failed_ns = failed_ns
+        self._comeback = Comeback(failed_ns, ranks, paths=site.paths, tell=self._tell, say=say)
         self._stop: Stop | None = None
         self._asked_to_stop = False
 
-    def run(
-        self, *, failed_ns: int | None = None, when_ready: Callable[[], None] = lambda: None
-    ) -> AttemptOutcome:
-        """Run the attempt to its end; nothing of it is left then, or the outcome says what.
-
-        ``failed_ns`` is when the attempt before failed: what a restart took is in the events.
-        """
+    def run(self, *, when_ready: Callable[[], None] = lambda: None) -> AttemptOutcome:
+        """Run the attempt to its end; nothing of it is left then, or the outcome says what."""
         kills_before = memory_kills()
         started_ns = time.monotonic_ns()
         ranks = [worker.rank for worker in self._plan.workers]
@@ -68,7 +80,7 @@ class Supervisor:
         self._site.protection.tell(self._attempt)
         try:
             if self._start_all():
-                self._tell_ready(failed_ns)
+                self._tell_ready()
                 when_ready()
             while self._group.workers() and not self._ladder.has_given_up:
                 self._step(self._due_s())
@@ -96,14 +108,17 @@ class Supervisor:
                 return False
         return True
 
-    def _tell_ready(self, failed_ns: int | None) -> None:
+    def _tell_ready(self) -> None:
         more: dict[str, Any] = {"world_size": self._plan.world_size}
-        if failed_ns is not None:
-            more["restart_s"] = (time.monotonic_ns() - failed_ns) / 1e9
+        if self._failed_ns is not None:
+            more["restart_s"] = (time.monotonic_ns() - self._failed_ns) / 1e9
         self._tell("ready", **more)
 
     def _due_s(self) -> float | None:
-        return self._lookout.due_s() if self._stop is None else self._ladder.due_s
+        if self._stop is not None:
+            return self._ladder.due_s
+        dues = [self._lookout.due_s(), self._comeback.due_s()]
+        return min((due_s for due_s in dues if due_s is not None), default=None)
 
     def _step(self, until_s: float | None) -> None:
         """Wait for what comes next, at the longest until that time, and act on it."""
@@ -115,6 +130,7 @@ class Supervisor:
         for why in happenings.stops:
             if self._stop is None:
                 self._begin_stop(Stop(Reason.PEER, why))
+        self._comeback.look()
         if self._stop is not None:
             self._ladder.act()
         elif (stop := self._lookout.look(self._group.workers())) is not None:
@@ -188,6 +204,7 @@ class Supervisor:
             first_step=self._lookout.first_step or 0,
             last_step=max(steps, default=0),
             notes=stop.notes,
+            restart_s=self._comeback.restart_s,
         )
 
     def _rank_outcome(self, process: ProcessPlan) -> RankOutcome | None:

@@ -86,6 +86,24 @@ def test_the_whole_group_is_restarted_until_it_ends_well(
     assert ready[-1]["attempt"] == 2
 
 
+def test_how_long_it_took_to_train_again_is_told(
+    run: Callable[..., list[AttemptOutcome]],
+    make_plan: PlanMaker,
+    paths: RunPaths,
+    messages: Messages,
+) -> None:
+    first, second = run(make_plan(worker_command("trains_again.py")), 1)
+    assert first.restart_s is None
+    assert second.restart_s is not None
+    (again,) = [one for one in read_events(paths) if one.get("phase") == "train"]
+    assert (again["event"], again["attempt"], again["rank"]) == ("ready", 1, 0)
+    assert again["step"] > 3
+    started = [one for one in read_events(paths) if one["event"] == "ready"][1]
+    assert started["restart_s"] + 0.5 <= again["restart_s"] == second.restart_s
+    (said,) = [one for one in messages.said if one.startswith("training again")]
+    assert said.endswith(f"s after the failure, at step {again['step']}")
+
+
 def test_restarts_come_to_an_end(
     run: Callable[..., list[AttemptOutcome]], make_plan: PlanMaker, messages: Messages
 ) -> None:

@@ -145,3 +145,10 @@ def test_success_is_one_line() -> None:
         0, Reason.SUCCESS, [rank(0, 0), rank(1, 0)], started_ns=10**9, ended_ns=4 * 10**9
     )
     assert text_of(plan_of(2), outcome) == "all 2 ranks ended well after 3.0 s; /runs/a"
+
+
+def test_what_a_restart_took_is_told() -> None:
+    again = "  after the restart it was training again in 12.3 s"
+    well = AttemptOutcome(1, Reason.SUCCESS, [rank(0, 0)], restart_s=12.34)
+    assert text_of(plan_of(1), well).splitlines()[1] == again
+    assert again in text_of(plan_of(1), failed(rank(0, 3), restart_s=12.34)).splitlines()
