@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from cifar_dist.commands import bench, config, evaluate, export, models, predict, schedule, train
-from cifar_dist.errors import CifarDistError
+from cifar_dist.errors import CifarDistError, StoppedError
 from cifar_dist.observe.console import say
 from launcher.contract import (
     EXIT_USAGE,
@@ -38,6 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = args.run(args)
         return code
+    except StoppedError as stop:
+        say(str(stop), stream=sys.stderr)
+        sys.stdout.flush()
+        signal.signal(stop.number, signal.SIG_DFL)
+        os.kill(os.getpid(), stop.number)
+        return stop.exit_code
     except CifarDistError as error:
         _tell(error)
         return error.exit_code

@@ -7,6 +7,8 @@ CifarDistError                exit 1
  +-- CheckpointError          exit 2: a checkpoint is missing, damaged or of another run
  +-- OutputError              exit 2: a file or folder cannot be written
  +-- BadNumbersError          exit 1: a loss or weights that training cannot go on with
+ +-- NotSavedError            exit 1: training is done, but its last checkpoint is not on disk
+ +-- StoppedError             exit 128 + signal: a signal ended the run, which can be continued
  +-- ExportError              exit 1: a network has no place in a file format
  +-- NotComputableError       exit 1: a number has no value, such as an accuracy of no images
  +-- NotReadyError            exit 75: something is not there yet; the same command may work later
@@ -65,6 +67,19 @@ class BadNumbersError(CifarDistError):
     def __init__(self, message: str, *, batch_step: int | None = None) -> None:
         super().__init__(message)
         self.batch_step = batch_step
+
+
+class NotSavedError(CifarDistError):
+    """The last checkpoint of a run could not be saved."""
+
+
+class StoppedError(CifarDistError):
+    """A signal has stopped the run; ``number`` is the one that the process ends by."""
+
+    def __init__(self, message: str, *, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+        self.exit_code = 128 + number
 
 
 class ExportError(CifarDistError):

@@ -126,7 +126,7 @@ def locate_run(env: RankEnv, recipe: Recipe, *, wanted: Path | None) -> RunFolde
     them: its name is then the time at which their common parent was started.
     """
     if env.run_dir is not None:
-        return RunFolder(RunPaths(env.run_dir), is_ours=False)
+        return RunFolder(RunPaths(env.run_dir, env.node_rank), is_ours=False)
     parent_counts = env.world_size > 1
     started_s = psutil.Process(os.getppid()).create_time() if parent_counts else time.time()
     folder = wanted or default_run_dir(recipe.source.stem, time.localtime(started_s))

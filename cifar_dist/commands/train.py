@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +15,7 @@ from cifar_dist.bench.gate import Gate
 from cifar_dist.bench.observer import AtGate
 from cifar_dist.checkpoint.choose import NONE
 from cifar_dist.commands.check import check_recipe
-from cifar_dist.config import Config, dump_config, find_recipe, load_config
+from cifar_dist.config import Config, Recipe, dump_config, find_recipe, load_config
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset, prepare, split_for_training
 from cifar_dist.observe.console import ConsoleLines, Span, say
@@ -20,6 +23,7 @@ from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.progress import ProgressFile
 from cifar_dist.observe.prometheus import FILE_NAME, PrometheusFile
 from cifar_dist.observe.records import Observer
+from cifar_dist.peers import Peers
 from cifar_dist.run_folder import RunFolder, locate_run
 from cifar_dist.schedule import batch_factor
 from launcher.contract import RankEnv, RunPaths
@@ -27,6 +31,8 @@ from launcher.contract import RankEnv, RunPaths
 if TYPE_CHECKING:
     from cifar_dist.engine.start import Start
     from cifar_dist.engine.task import TrainTask
+    from cifar_dist.runtime.context import DistContext
+    from cifar_dist.runtime.stop import StopRequest
 
 DESCRIPTION = """Train one network on CIFAR-10. Without a launcher: the single-card debug run;
 'python -m launcher --nproc N --config RECIPE' starts one such process per device."""
@@ -58,9 +64,8 @@ def run(args: argparse.Namespace) -> int:
     train_set = open_dataset(config.data, "train")
     eval_set = open_dataset(config.data, split_for_training(config.data))
 
-    from cifar_dist.engine.start import agree_on_start, take_up
-    from cifar_dist.engine.task import build_train_task
     from cifar_dist.runtime.context import check_precision, choose_target, enter
+    from cifar_dist.runtime.stop import dies_by, listening
 
     target = choose_target(
         env.device_target if args.device_target == "auto" else args.device_target
@@ -70,38 +75,74 @@ def run(args: argparse.Namespace) -> int:
     asked = args.resume or env.resume
     if context.is_main:
         folder.check_unused(resume=asked)
+
+    def last_words(number: int) -> None:
+        say(f"stopped by {signal.Signals(number).name}, without a step to save", stream=sys.stderr)
+        if context.is_main:
+            folder.write_end(recipe, 128 + dies_by(number))
+
+    peers = Peers(folder.paths.events, env.attempt)
+    with listening(is_alone=peers.have_ended, last_words=last_words) as stop:
+        return _run_rank(_Rank(recipe, folder, context, train_set, eval_set, stop), asked)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rank:
+    """What one rank of a run has, once it has joined the group."""
+
+    recipe: Recipe
+    folder: RunFolder
+    context: DistContext
+    train_set: Dataset
+    eval_set: Dataset
+    stop: StopRequest
+
+
+def _run_rank(rank: _Rank, asked: str) -> int:
+    """Build, find the start, and train; only rank 0 reports and writes.
+
+    Args:
+        rank: this one.
+        asked: where to start: "none", "auto" or a path.
+    """
+    from cifar_dist.engine.start import agree_on_start, take_up
+    from cifar_dist.engine.task import build_train_task
+
+    folder, context = rank.folder, rank.context
     progress = ProgressFile(folder.paths.root, context.rank)
     progress.phase("build")
-    task = build_train_task(config, context, train_set, eval_set)
+    task = build_train_task(rank.recipe.config, context, rank.train_set, rank.eval_set)
     start = agree_on_start(task, asked, folder.paths, say=say)
-    if start is not None and start.is_finished:
-        _say_finished(folder, start, is_main=context.is_main)
-        return 0
     if not context.is_main:
-        _train(task, folder.paths, progress, start)
+        if start is None or not start.is_finished:
+            _train(rank, task, progress, start)
         return 0
-    with folder.recorded(recipe):
+    if start is not None and start.is_finished:
+        _say_finished(folder, start)
+        return 0
+    with folder.recorded(rank.recipe):
         if asked != NONE:
             take_up(folder.paths, start)
-        for line in _description(task, train_set, folder.paths):
+        for line in _description(task, rank.train_set, folder.paths):
             say(line)
-        _train(task, folder.paths, progress, start)
+        _train(rank, task, progress, start)
     _say_next(folder, context.world_size)
     return 0
 
 
-def _train(task: TrainTask, paths: RunPaths, progress: ProgressFile, start: Start | None) -> None:
+def _train(rank: _Rank, task: TrainTask, progress: ProgressFile, start: Start | None) -> None:
     """Train with all observers, and close them whatever happens."""
     from cifar_dist.engine.outlets import Outlets
     from cifar_dist.engine.trainer import train
 
+    paths = rank.folder.paths
     with ExitStack() as closing:
-        observers = _observers(task, paths) if task.evaluation.context.is_main else []
+        observers = _observers(task, paths) if rank.context.is_main else []
         for observer in observers:
             closing.callback(observer.close)
         outlets = Outlets(observers, progress, paths.checkpoints, paths.report)
         closing.callback(outlets.settle)
-        train(task, outlets, start)
+        train(task, outlets, start, rank.stop)
 
 
 def _observers(task: TrainTask, paths: RunPaths) -> list[Observer]:
@@ -163,12 +204,11 @@ def _rate(config: Config, global_batch_size: int) -> str:
     )
 
 
-def _say_finished(folder: RunFolder, start: Start, *, is_main: bool) -> None:
-    if is_main:
-        say(
-            f"the run in {_short(folder.paths.root)} is finished: it has all {start.step} steps; "
-            "a larger train.epochs or train.max_steps goes on"
-        )
+def _say_finished(folder: RunFolder, start: Start) -> None:
+    say(
+        f"the run in {_short(folder.paths.root)} is finished: it has all {start.step} steps; "
+        "a larger train.epochs or train.max_steps goes on"
+    )
 
 
 def _short(path: Path) -> Path:

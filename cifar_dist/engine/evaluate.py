@@ -10,7 +10,6 @@ from mindspore import Tensor
 
 from cifar_dist.data.batches import EvalBatch
 from cifar_dist.engine.batch_norm import averaged_statistics
-from cifar_dist.engine.outlets import Outlets
 from cifar_dist.engine.step import EvalStep
 from cifar_dist.engine.task import EvalTask
 from cifar_dist.metrics.tally import Tally
@@ -18,39 +17,30 @@ from cifar_dist.observe.records import EvalRecord, eval_record
 from cifar_dist.runtime.collectives import Collectives
 
 
-def run_evaluation(
-    task: EvalTask, outlets: Outlets, *, step: int, epoch: int = 0, weights: str = "last"
-) -> EvalRecord:
-    """Count every image of the task once over all ranks, and tell the observers.
+def run_evaluation(task: EvalTask, *, on_batch: Callable[[], None]) -> EvalRecord:
+    """Count every image of the task once over all ranks.
+
+    The network is left as it was, also by an exception that ``on_batch`` raises.
 
     Args:
         task: the network and the images.
-        outlets: who is told.
-        step: after which the weights are so.
-        epoch: the same, in epochs begun.
-        weights: what the record calls them, "last" or "ema", with "_flips" behind it.
+        on_batch: called after each batch.
+
+    Returns:
+        what was found, without the epoch and step.
     """
     start = time.perf_counter()
-    outlets.progress.phase("evaluate")
     with averaged_statistics(task.network, task.group):
         tally = evaluate(
             task.step,
             task.batches(),
             num_classes=task.config.model.num_classes,
             group=task.group,
-            on_batch=outlets.progress.alive,
+            on_batch=on_batch,
         )
-    record = eval_record(
-        tally,
-        task.images.classes,
-        epoch=epoch,
-        step=step,
-        eval_s=time.perf_counter() - start,
-    )
-    record = replace(record, split=task.split, weights=weights)
-    outlets.record(record)
-    outlets.progress.phase("train")
-    return record
+    eval_s = time.perf_counter() - start
+    record = eval_record(tally, task.images.classes, epoch=0, step=0, eval_s=eval_s)
+    return replace(record, split=task.split)
 
 
 def evaluate(

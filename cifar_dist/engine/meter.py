@@ -98,7 +98,9 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave what is done in the block out of every time."""
+        """Wait for the device, and leave what is done in the block out of every time."""
+        if self._losses:
+            self._losses[-1].asnumpy()
         start = self._clock()
         try:
             yield

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+from dataclasses import dataclass, replace
 from itertools import islice
 
+import numpy as np
+
 from cifar_dist.checkpoint.position import Results
+from cifar_dist.checkpoint.store import checkpoint_path
 from cifar_dist.data.prefetch import Prefetch
 from cifar_dist.engine.batch_norm import average_statistics
 from cifar_dist.engine.calendar import evaluates, reports, saves
@@ -15,20 +20,40 @@ from cifar_dist.engine.outlets import Outlets
 from cifar_dist.engine.snapshot import snapshot
 from cifar_dist.engine.start import Start, begin
 from cifar_dist.engine.step import step_inputs
-from cifar_dist.engine.task import TrainTask
+from cifar_dist.engine.task import EvalTask, TrainTask
+from cifar_dist.engine.vote import StopAgreedError, StopVote
 from cifar_dist.engine.watch import Watch
-from cifar_dist.observe.records import EndRecord, TrainRecord, finite
+from cifar_dist.errors import NotSavedError, StoppedError
+from cifar_dist.observe.records import EndRecord, EvalRecord, TrainRecord, finite
+from cifar_dist.runtime.stop import StopRequest, dies_by
 
 
-def train(task: TrainTask, outlets: Outlets, start: Start | None = None) -> EndRecord:
+@dataclass(eq=False)
+class _Run:
+    """A run after ``step``; ``saved_step`` is the latest one that was given to the disk."""
+
+    task: TrainTask
+    outlets: Outlets
+    vote: StopVote
+    meter: Meter
+    step: int
+    saved_step: int
+    results: Results
+
+
+def train(
+    task: TrainTask,
+    outlets: Outlets,
+    start: Start | None = None,
+    stop: StopRequest | None = None,
+) -> EndRecord:
     """Train to the end of the recipe; every rank runs this, in step with the others.
-
-    Saving comes before evaluating: what interrupts an evaluation costs no training.
 
     Args:
         task: all that is computed with.
         outlets: where records and checkpoints go.
         start: the checkpoint to go on from; None: the first weights.
+        stop: what signals ask of this rank; None: they ask nothing.
 
     Returns:
         what the last record says: the accuracy after the last step, the best one, the times.
@@ -36,75 +61,147 @@ def train(task: TrainTask, outlets: Outlets, start: Start | None = None) -> EndR
     Raises:
         BadNumbersError: a loss or weights are wrong (see monitor); the same on every rank.
         CheckpointError: the start does not fit the model.
+        StoppedError: a rank was asked to stop; all have, after the same step, which is saved.
+        NotSavedError: on rank 0: the last checkpoint is not on disk.
     """
-    config, meter = task.evaluation.config, Meter(task.evaluation.group)
-    total = task.total_steps
+    request, group = stop or StopRequest(), task.evaluation.group
     outlets.progress.phase("compile")
-    task.step.set_train(True)
-    done, results = begin(task, meter, start)
+    meter = Meter(group)
+    step, results = begin(task, meter, start)
+    run = _Run(task, outlets, StopVote(group, request), meter, step, step, results)
+    try:
+        _train(run, start)
+    except StopAgreedError:
+        request.is_agreed = True
+        raise _stopped(run, request.number) from None
+    _agree_on_statistics(task)
+    return _end(run)
+
+
+def _train(run: _Run, start: Start | None) -> None:
+    """Take all steps that are left. Saving comes before evaluating, which may be interrupted."""
+    task, outlets, meter = run.task, run.outlets, run.meter
     watch = Watch(task, outlets.report)
     if start is not None and start.position.is_planned and task.evaluation.context.is_main:
-        outlets.record_again(done)
+        outlets.record_again(run.step)
     if start is not None and start.position.is_evaluation_due:
-        results = _evaluate(task, outlets, results, done)
-    coming = task.batches.epochs(config.train.epochs, first_step=done)
-    with Prefetch(islice(coming, total - done)) as batches:
-        for number, batch in enumerate(batches, start=done + 1):
+        _evaluate(run)
+    task.step.set_train(True)
+    epochs, left = task.evaluation.config.train.epochs, task.total_steps - run.step
+    with Prefetch(islice(task.batches.epochs(epochs, first_step=run.step), left)) as batches:
+        for batch in batches:
             meter.batch_arrived()
             meter.step_done(task.step(*step_inputs(batch)))
-            if number == done + 1:
-                outlets.progress.phase("train")
-            outlets.progress.step(batch.epoch, number)
-            if reports(task, number):
+            run.step += 1
+            outlets.progress.trained(batch.epoch, run.step)
+            if reports(task, run.step):
                 reading = meter.read()
-                outlets.record(_train_record(task, reading, batch.epoch, number))
-                watch.judge(reading, number)
-            with meter.paused():
-                if watch.weights_are_due(number) or saves(task, number):
-                    watch.judge_weights(meter, number)
-                if saves(task, number):
-                    _save(task, outlets, meter, results, number)
-                if evaluates(task, number):
-                    results = _evaluate(task, outlets, results, number)
-    _agree_on_statistics(task)
-    outlets.settle()
-    end = _end_record(results, meter)
-    outlets.record(end)
-    outlets.progress.phase("done")
-    return end
+                outlets.record(_train_record(task, reading, batch.epoch, run.step))
+                watch.judge(reading, run.step)
+            if saves(task, run.step) or watch.weights_are_due(run.step):
+                with meter.paused():
+                    watch.judge_weights(meter, run.step)
+            if saves(task, run.step):
+                _save(run)
+            if evaluates(task, run.step):
+                _evaluate(run)
+            outlets.release()
+            run.vote.tick()
 
 
-def _evaluate(task: TrainTask, outlets: Outlets, results: Results, step: int) -> Results:
-    """Return the results with those of the last weights, and of their running average if any."""
-    accuracies = {"last": _evaluate_as(task, outlets, step=step, weights="last")}
-    if task.step.average_weights is not None:
-        with task.step.average_weights.in_place():
-            accuracies["ema"] = _evaluate_as(task, outlets, step=step, weights="ema")
-    task.step.set_train(True)
-    now = results.plus(accuracies, saved_step=step if saves(task, step) else None)
-    best = now.best_saved
-    if task.evaluation.context.is_main and best is not None and best != results.best_saved:
-        outlets.note_best(best.step, best.accuracy)
-    return now
+def _evaluate(run: _Run) -> None:
+    """Evaluate the last weights, and their running average where there is one."""
+    task, before = run.task, run.results
+    average, accuracies = task.step.average_weights, {}
+    with run.meter.paused(), run.outlets.progress.during("evaluate"):
+        accuracies["last"] = _evaluate_one(run, "last")
+        if average is not None:
+            with average.in_place():
+                accuracies["ema"] = _evaluate_one(run, "ema")
+        run.vote.pace_changes()
+        task.step.set_train(True)
+        saved_step = run.step if saves(task, run.step) else None
+        run.results = before.plus(accuracies, saved_step=saved_step)
+        best = run.results.best_saved
+        if task.evaluation.context.is_main and best is not None and best != before.best_saved:
+            run.outlets.note_best(best.step, best.accuracy)
 
 
-def _evaluate_as(task: TrainTask, outlets: Outlets, *, step: int, weights: str) -> float:
-    """Return the plain accuracy; after the last step also tell that with flips, if asked for."""
-    epoch = -(-step // task.batches.steps_per_epoch)
-    found = run_evaluation(task.evaluation, outlets, step=step, epoch=epoch, weights=weights)
-    flips = task.evaluation.with_flips()
-    if flips is not None and step == task.total_steps:
-        run_evaluation(flips, outlets, step=step, epoch=epoch, weights=weights + FLIPS)
+def _evaluate_one(run: _Run, weights: str) -> float:
+    """Evaluate what the network holds, and return its accuracy.
+
+    After the last step the accuracy with flips is told too, where it is asked for.
+    """
+    found = _evaluate_as(run, run.task.evaluation, weights)
+    flips = run.task.evaluation.with_flips()
+    if flips is not None and run.step == run.task.total_steps:
+        _evaluate_as(run, flips, weights + FLIPS)
     return found.accuracy
 
 
-def _save(task: TrainTask, outlets: Outlets, meter: Meter, results: Results, step: int) -> None:
+def _evaluate_as(run: _Run, evaluation: EvalTask, weights: str) -> EvalRecord:
+    def on_batch() -> None:
+        run.outlets.progress.alive()
+        run.vote.tick()
+
+    run.vote.pace_changes()
+    found = run_evaluation(evaluation, on_batch=on_batch)
+    epoch = -(-run.step // run.task.batches.steps_per_epoch)
+    record = replace(found, epoch=epoch, step=run.step, weights=weights)
+    run.outlets.record(record)
+    return record
+
+
+def _save(run: _Run) -> None:
     """Begin to save on rank 0; all ranks give what they alone know."""
-    outlets.progress.phase("checkpoint")
-    checkpoint = snapshot(task, meter, results, step)
-    if task.evaluation.context.is_main:
-        outlets.save(checkpoint, keep=task.evaluation.config.checkpoint.keep)
-    outlets.progress.phase("train")
+    task, outlets = run.task, run.outlets
+    with run.meter.paused(), outlets.progress.during("checkpoint"):
+        run.vote.takes_long()
+        checkpoint = snapshot(task, run.meter, run.results, run.step)
+        if task.evaluation.context.is_main:
+            keep, is_planned = task.evaluation.config.checkpoint.keep, saves(task, run.step)
+            outlets.save(checkpoint, keep=keep, is_recorded=is_planned)
+        run.saved_step = run.step
+
+
+def _stopped(run: _Run, number: int | None) -> StoppedError:
+    """Save where all ranks have stopped, and return what to raise.
+
+    Nobody goes before rank 0 is done: a rank that is gone may end the others.
+    """
+    if run.saved_step != run.step:
+        _save(run)
+    run.outlets.settle()
+    group = run.task.evaluation.group
+    group.sum_floats(np.zeros(1, dtype=np.float32))
+    why = f"by {signal.Signals(number).name}" if number else "with a rank that was asked to"
+    said = f"stopped {why} after step {run.step}"
+    path = checkpoint_path(run.outlets.checkpoints, run.step)
+    if run.task.evaluation.context.is_main:
+        saved = f"checkpoint {path}; --resume auto goes on" if path.is_dir() else "it is not saved"
+        said = f"{said}; {saved}"
+    return StoppedError(said, number=dies_by(number or signal.SIGTERM))
+
+
+def _end(run: _Run) -> EndRecord:
+    results, meter, outlets = run.results, run.meter, run.outlets
+    outlets.settle()
+    end = EndRecord(
+        accuracy=results.last.get("last"),
+        best_accuracy=results.best,
+        train_s=meter.train_s,
+        compile_s=meter.compile_s or 0.0,
+        ema_accuracy=results.last.get("ema"),
+    )
+    outlets.record(end)
+    is_saved = checkpoint_path(outlets.checkpoints, run.step).is_dir()
+    if run.task.evaluation.context.is_main and not is_saved:
+        raise NotSavedError(
+            f"training is done, but its last checkpoint is not in {outlets.checkpoints} (see "
+            "above): free or grant space there, and train its last steps again by --resume auto"
+        )
+    outlets.progress.phase("done")
+    return end
 
 
 def _train_record(task: TrainTask, reading: Reading, epoch: int, step: int) -> TrainRecord:
@@ -120,16 +217,6 @@ def _train_record(task: TrainTask, reading: Reading, epoch: int, step: int) -> T
         loss_scale=float(task.step.loss_scale.asnumpy()),
         world_size=plan.world_size,
         skipped_steps=int(task.step.skipped_steps.asnumpy()),
-    )
-
-
-def _end_record(results: Results, meter: Meter) -> EndRecord:
-    return EndRecord(
-        accuracy=results.last.get("last"),
-        best_accuracy=results.best,
-        train_s=meter.train_s,
-        compile_s=meter.compile_s or 0.0,
-        ema_accuracy=results.last.get("ema"),
     )
 
 

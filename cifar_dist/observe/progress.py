@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from launcher.contract import Progress, RunPaths, write_record
@@ -22,19 +23,34 @@ class ProgressFile:
         self, run_dir: Path | None, rank: int, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._path = RunPaths(run_dir).progress(rank) if run_dir else None
+        self._rank = rank
         self._clock = clock
-        self._last = Progress(rank=rank, phase="start")
+        self._phase, self._epoch, self._step = "start", 0, 0
         self._written_s: float | None = None
 
     def phase(self, phase: str) -> None:
         """Say what begins now: "data", "compile", "train", "evaluate", "checkpoint", "done"."""
-        self._last = self._last._replace(phase=phase)
+        self._phase = phase
         self._write()
+
+    @contextmanager
+    def during(self, phase: str) -> Iterator[None]:
+        """Say that a phase lasts as long as the block, and the one before goes on after it."""
+        before = self._phase
+        self.phase(phase)
+        yield
+        self.phase(before)
+
+    def trained(self, epoch: int, step: int) -> None:
+        """Say that a training step was finished: nothing is compiled any more."""
+        if self._phase != "train":
+            self.phase("train")
+        self.step(epoch, step)
 
     def step(self, epoch: int, step: int) -> None:
         """Say that a step was finished, counted over the whole run; the phase stays."""
-        is_first = self._last.step == 0
-        self._last = self._last._replace(epoch=epoch, step=step)
+        is_first = self._step == 0
+        self._epoch, self._step = epoch, step
         self._write_now_and_then(at_once=is_first)
 
     def alive(self) -> None:
@@ -48,10 +64,10 @@ class ProgressFile:
 
     def _write(self) -> None:
         self._written_s = self._clock()
-        self._last = self._last._replace(time=self._written_s)
         if self._path is None:
             return
+        record = Progress(self._rank, self._phase, self._epoch, self._step, self._written_s)
         try:
-            write_record(self._last, self._path)
+            write_record(record, self._path)
         except OSError:
             return
