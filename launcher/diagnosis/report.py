@@ -29,6 +29,8 @@ def report(plan: Plan, outcome: AttemptOutcome, verdict: Verdict, *, ended_s: fl
     paths = RunPaths(plan.run_dir)
     cause = verdict.cause
     lines = [_headline(plan, outcome, verdict)]
+    if outcome.reason is Reason.STOPPED:
+        lines += _where_stopped(outcome)
     if cause is not None:
         lines += _facts(plan, outcome, cause)
     if verdict.explanation:
@@ -78,6 +80,21 @@ def _restart(outcome: AttemptOutcome) -> list[str]:
     if outcome.restart_s is None:
         return []
     return [f"  after the restart it was training again in {outcome.restart_s:.1f} s"]
+
+
+def _where_stopped(outcome: AttemptOutcome) -> list[str]:
+    """Return how far the ranks had come, as their last heartbeats say."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    for rank in outcome.ranks:
+        if rank.progress is not None:
+            groups.setdefault((rank.progress.step, rank.progress.phase), []).append(rank.rank)
+    if len(groups) > _TABLE_ROWS:
+        steps = [step for step, _ in groups]
+        return [f"  last heartbeats: steps {min(steps)} to {max(steps)}"]
+    return [
+        f"  last heartbeat of {_ranks(ranks)}: step {step}, phase {phase}"
+        for (step, phase), ranks in sorted(groups.items())
+    ]
 
 
 def _headline(plan: Plan, outcome: AttemptOutcome, verdict: Verdict) -> str:

@@ -27,6 +27,15 @@ def for_ever():
         time.sleep(60)
 """
 WAIT = "for_ever()"
+SAVES = """
+def save(number, frame):
+    from launcher.contract import Progress, RankEnv, RunPaths, write_record
+    own = RankEnv.from_environ(os.environ)
+    write_record(Progress(rank, "save", step=40), RunPaths(own.run_dir).progress(rank))
+    sys.exit({})
+signal.signal(signal.SIGTERM, save)
+for_ever()
+"""
 DIE = "if rank == 1: {}\nfor_ever()"
 
 
@@ -120,6 +129,10 @@ ROWS = (
         root_cause=1, says=("hang: rank 1 still ran 1 s",)),
     Row("SIGTERM to the launcher", 143, WAIT, signals=(signal.SIGTERM,),
         says=("stopped by SIGTERM",)),
+    *(Row(f"SIGTERM, workers save and leave with {codes}", 143, SAVES.format(f"{codes}[rank]"),
+          signals=(signal.SIGTERM,),
+          says=("step 40, phase save", "exit code: 143"))
+      for codes in ((0, 0), (143, 143), (0, 143), (3, 0))),
     Row("SIGINT to the launcher", 130, WAIT, signals=(signal.SIGINT,)),
     Row("SIGHUP to the launcher", 129, WAIT, signals=(signal.SIGHUP,)),
     Row("SIGQUIT to the launcher", 131, WAIT, signals=(signal.SIGQUIT,)),

@@ -140,6 +140,18 @@ def test_a_stop_names_the_signal() -> None:
     assert text.endswith("exit code: 130")
 
 
+def test_a_stop_tells_how_far_the_ranks_had_come() -> None:
+    saved = [rank(n, 0, signalled_ns=1, progress=Progress(n, "save", step=40)) for n in range(3)]
+    late = rank(3, -9, signalled_ns=1, progress=Progress(3, "train", step=39))
+    text = text_of(plan_of(4), AttemptOutcome(0, Reason.STOPPED, [*saved, late], signal=15))
+    assert text.splitlines()[:3] == [
+        "stopped by SIGTERM",
+        "  last heartbeat of rank 3: step 39, phase train",
+        "  last heartbeat of ranks 0-2: step 40, phase save",
+    ]
+    assert text.endswith("exit code: 143")
+
+
 def test_success_is_one_line() -> None:
     outcome = AttemptOutcome(
         0, Reason.SUCCESS, [rank(0, 0), rank(1, 0)], started_ns=10**9, ended_ns=4 * 10**9
