@@ -145,11 +145,10 @@ class MonitorConfig(Section):
         description="Steps between two checks that all weights are finite and the same bits on all "
         "ranks, which are also made before each checkpoint. null: never.",
     )
-    on_bad_numbers: Literal["stop", "skip"] = Field(
+    on_bad_numbers: Literal["stop"] = Field(
         default="stop",
         description="What follows a loss or weights that are not finite, and a loss that explodes. "
-        "stop: the run ends with a report of the batch; skip: it goes back to the last checkpoint "
-        "and leaves the batch out.",
+        "stop: the run ends with a report of the batch.",
     )
     explosion_factor: float | None = Field(
         default=None,

@@ -30,7 +30,7 @@ def cost(work: Path) -> Verdict:
     job = Job(work / "cost", 1, OVERRIDES, "none", "resnet18.yaml", (str(TIMED),))
 
     def trial() -> None:
-        finish(job)
+        finish(job, limit_s=1800)
         times = json.loads((job.run_dir / "times.json").read_text())
         share = times["saving_s"] / times["loop_s"]
         verdict.note = (

@@ -51,7 +51,7 @@ class Job:
     overrides: tuple[str, ...] = SMALL
     resume: str = "auto"
     recipe: str = "lenet5.yaml"
-    script: tuple[str, ...] = ("-m", "cifar_dist", "train")
+    script: tuple[str, ...] = ()
 
     def plus(self, *overrides: str) -> Job:
         return replace(self, overrides=(*self.overrides, *overrides))
@@ -64,16 +64,10 @@ class Job:
     @property
     def command(self) -> list[str]:
         launcher = [sys.executable, "-m", "launcher", "--device-target", "CPU"]
-        where = ["--nproc", str(self.nproc), "--run-dir", str(self.run_dir), "--", *self.script]
-        return [
-            *launcher,
-            *where,
-            "--config",
-            self.recipe,
-            "--resume",
-            self.resume,
-            *self.overrides,
-        ]
+        where = ["--nproc", str(self.nproc), "--run-dir", str(self.run_dir)]
+        script = ["--", *self.script] if self.script else []
+        train = ["--config", self.recipe, *self.overrides]
+        return [*launcher, *where, "--resume", self.resume, *script, *train]
 
 
 @contextmanager
@@ -98,13 +92,13 @@ def started(job: Job) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(LIMIT_S)
 
 
-def finish(job: Job, *, expected: int = 0) -> str:
+def finish(job: Job, *, expected: int = 0, limit_s: float = LIMIT_S) -> str:
     """Run a job to its end; return all that its launcher ever said."""
     with started(job) as process:
         try:
-            code = process.wait(LIMIT_S)
+            code = process.wait(limit_s)
         except subprocess.TimeoutExpired:
-            raise TrialFailed(f"{job.run_dir} has not ended after {LIMIT_S:g} s") from None
+            raise TrialFailed(f"{job.run_dir} has not ended after {limit_s:g} s") from None
     said = job.log.read_text(errors="replace")
     if code != expected:
         raise TrialFailed(f"{job.run_dir} ended with {code} instead of {expected}:\n{said[-2000:]}")
