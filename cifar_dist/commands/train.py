@@ -170,10 +170,6 @@ def _description(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[s
     plan, context = task.batches.plan, task.evaluation.context
     weights = sum(parameter.size for parameter in task.step.network.trainable_params())
     ranks = f"{plan.world_size} rank" + ("s" if plan.world_size > 1 else "")
-    if plan.world_size > 1:
-        from cifar_dist.engine.average import describe_messages
-
-        ranks += f"; gradients travel as {describe_messages(task.step.optimizer.weights)}"
     evaluation = task.evaluation
     data = f"{len(train_set):,} training, {len(evaluation.images):,} {evaluation.split} images"
     return [
@@ -223,6 +219,5 @@ def _say_next(folder: RunFolder, world_size: int) -> None:
     shown = _short(folder.paths.root)
     say("what to do next:")
     say(f"  python -m cifar_dist evaluate {shown}")
-    longer = f"--config {shown}/config.yaml --run-dir {shown} --resume auto train.epochs=N"
-    say(f"  python -m launcher --nproc {world_size} {longer}")
+    say(f"  python -m launcher --nproc {world_size} --config {shown}/config.yaml train.epochs=N")
     say(f"  tensorboard --logdir {shown}/tb")

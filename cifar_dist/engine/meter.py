@@ -47,10 +47,6 @@ class Meter:
         self.train_s = 0.0
         self.compile_s: float | None = None
 
-    def batch_wanted(self) -> None:
-        """Call before the wait for a batch: reporting is no part of it."""
-        self._step_start = self._clock()
-
     def batch_arrived(self) -> None:
         """Call between the wait for a batch and its step."""
         self._data_wait_s += self._clock() - self._step_start

@@ -107,7 +107,6 @@ def _train(run: _Run, start: Start | None) -> None:
                 _evaluate(run)
             outlets.release()
             run.vote.tick()
-            meter.batch_wanted()
 
 
 def _evaluate(run: _Run) -> None:

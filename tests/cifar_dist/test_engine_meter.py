@@ -56,13 +56,3 @@ def test_pauses_count_nowhere() -> None:
     reading = meter.read()
     assert reading.step_s == pytest.approx(2.5)
     assert reading.data_wait_s == pytest.approx(1 / 3)
-
-
-def test_reporting_is_no_wait_for_data() -> None:
-    clock = Clock()
-    meter = Meter(Alone(), clock=clock)
-    take(meter, clock, wait_s=0, step_s=30)
-    clock.now_s += 7
-    meter.batch_wanted()
-    take(meter, clock, wait_s=1, step_s=2)
-    assert meter.read().data_wait_s == pytest.approx(1 / 2)
