@@ -22,12 +22,6 @@ is faster (or smaller) than the rival. 'predict' measures nothing: it says how a
 BENCHES = {
     "input": "augmented batches against mindspore.dataset",
     "step": "training against Model.train, and PyTorch where it is",
-    "scaling": "two ranks on a core each against one rank on both",
-    "start": "command to first step, last step to exit, against msrun",
-    "checkpoint": "saving against mindspore.save_checkpoint",
-    "memory": "what a rank needs beyond MindSpore's own",
-    "monitor": "what monitoring costs in a step",
-    "reduce": "one all-reduce of all gradients against one for each",
 }
 QUICK_REPETITIONS = 2
 
