@@ -57,7 +57,6 @@ class CheckedRecipe(NamedTuple):
     recipe: Mapping[str, Any] = MappingProxyType({})
     versions: Mapping[str, str] = MappingProxyType({})
     seed: int | None = None
-    batch_size_per_rank: int | None = None
 
 
 def find_recipe(name: str) -> Path:
@@ -92,17 +91,11 @@ def _shipped_recipes() -> Iterator[Path]:
 
 
 def check_recipe(
-    recipe: Path,
-    overrides: tuple[str, ...],
-    *,
-    world_size: int,
-    output: Path | None,
-    signals: Signals,
+    recipe: Path, overrides: tuple[str, ...], *, world_size: int, output: Path, signals: Signals
 ) -> CheckedRecipe:
     """Check recipe, data and batch for this world size and write the resolved recipe.
 
     What the check says on stderr goes to the terminal as it comes (it may be downloading data).
-    Without an output nothing is written or downloaded: recipe and batch alone are checked.
 
     Raises:
         RecipeRefusedError: it refused, and has said why.
@@ -110,10 +103,9 @@ def check_recipe(
         NotReadyError: it hangs.
         RuntimeError: it broke; this is a bug.
     """
-    whole, written = ([], []) if output is None else (["--check"], ["--output", str(output)])
-    command = [sys.executable, "-m", "cifar_dist", "config", *whole]
+    command = [sys.executable, "-m", "cifar_dist", "config", "--check"]
     command += ["--world-size", str(world_size), "--config", str(recipe)]
-    command += [*written, "--json", *overrides]
+    command += ["--output", str(output), "--json", *overrides]
     with _child(command) as child:
         printed = _read_all(child, signals)
         code = _end_of(child)
@@ -125,8 +117,7 @@ def check_recipe(
         if code != 0:
             raise ValueError(f"exit code {code}")
         found = json.loads(printed)
-        batch = found.get("batch_size_per_rank")
-        return CheckedRecipe(found["recipe"], found["versions"], found["seed"], batch)
+        return CheckedRecipe(found["recipe"], found["versions"], found["seed"])
     except (ValueError, KeyError, TypeError) as error:
         shown = printed.decode("utf-8", "replace")
         raise RuntimeError(f"the check {command} broke: {error}; it printed {shown!r}") from error
