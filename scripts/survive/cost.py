@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from runs import Job, finish, require
+from job import Job, finish, require
 from verdict import Verdict
 
 LIMIT = 0.02

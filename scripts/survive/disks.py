@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runs import SMALL, Job, damaged, differences, finish, require
+from job import SMALL, Job, damaged, differences, finish, require
 from verdict import Verdict
 
 from cifar_dist.checkpoint.choose import AUTO, choose

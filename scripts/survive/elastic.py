@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runs import SMALL, Job, finish, lines, require
+from job import SMALL, Job, finish, lines, require
 from verdict import Verdict
 
 RANKS, OTHERS = 2, (1, 3)

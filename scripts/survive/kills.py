@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from runs import (
+from job import (
     Job,
     TrialFailed,
     damaged,

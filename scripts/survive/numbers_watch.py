@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from runs import ROOT, SMALL, Job, differences, finish, lines, require
+from job import ROOT, SMALL, Job, differences, finish, lines, require
 from verdict import Verdict
 
 SCRIPT = ROOT / "tests" / "e2e" / "scripts" / "train_with_fault.py"

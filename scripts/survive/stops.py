@@ -10,8 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from job import Job, TrialFailed, damaged, differences, finish, lines, require
 from kills import TRIES, interrupt, undisturbed
-from runs import Job, TrialFailed, damaged, differences, finish, lines, require
 from verdict import Verdict
 
 from cifar_dist.checkpoint.store import list_checkpoints

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runs import TrialFailed
+from job import TrialFailed
 
 
 @dataclass
