@@ -33,6 +33,10 @@ with listening(is_alone=alone.exists, last_words=last_words) as stop:
         stop.alive()
         print("asked by", stop.number, flush=True)
         sys.exit(0)
+    if how == "saves":
+        while stop.number is None:
+            threading.Event().wait(0.01)
+        print("asked", flush=True)
     threading.Event().wait(60)
 """
 
@@ -44,9 +48,9 @@ class Worker:
         self.alone = folder / "alone"
         command = [sys.executable, "-c", WORKER, how, str(self.alone)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._line() == "ready"
+        assert self.line() == "ready"
 
-    def _line(self) -> str:
+    def line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
@@ -94,6 +98,7 @@ def test_a_rank_that_waits_for_one_that_is_gone_ends_at_once(
 def test_a_second_interrupt_ends_at_once(tmp_path: Path, workers: list[Worker]) -> None:
     workers.append(Worker("saves", tmp_path))
     workers[0].process.send_signal(signal.SIGTERM)
+    assert workers[0].line() == "asked"
     workers[0].process.send_signal(signal.SIGINT)
     assert workers[0].end() == (-signal.SIGINT, "")
 
