@@ -25,7 +25,7 @@ from launcher.planning.ports import PortReservation
 from launcher.planning.rendezvous import RANK_TABLE, master_port
 from launcher.planning.sources import check_product, read_layout
 from launcher.ranges import format_ranges
-from launcher.resume import AUTO, for_another_attempt, goes_on, newest_run
+from launcher.resume import AUTO, NONE, for_another_attempt, goes_on, newest_run
 from launcher.revision import Revision
 from launcher.run_directory import RunDirectory, keeping, make_run_dir, run_name, shown
 from launcher.run_lock import RunLock
@@ -175,6 +175,7 @@ class Launch(NamedTuple):
                     world_size=plan.world_size,
                     output=config,
                     signals=signals,
+                    resume=NONE if plan.node_rank else self.spec.resume,
                 )
         except BaseException:
             directory.remove_unused()

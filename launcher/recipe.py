@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from launcher.contract import EXIT_TEMPORARY, EXIT_USAGE
 from launcher.errors import LauncherError, NotReadyError, UsageError
+from launcher.resume import NONE
 from launcher.supervision.samples import read_stat
 from launcher.supervision.signals import STOPPING, Signals
 
@@ -91,11 +92,19 @@ def _shipped_recipes() -> Iterator[Path]:
 
 
 def check_recipe(
-    recipe: Path, overrides: tuple[str, ...], *, world_size: int, output: Path, signals: Signals
+    recipe: Path,
+    overrides: tuple[str, ...],
+    *,
+    world_size: int,
+    output: Path,
+    signals: Signals,
+    resume: str = NONE,
 ) -> CheckedRecipe:
     """Check recipe, data and batch for this world size and write the resolved recipe.
 
     What the check says on stderr goes to the terminal as it comes (it may be downloading data).
+    The checkpoint that ``resume`` asks for, where 'auto' is one in the folder of ``output``, must
+    fit the recipe.
 
     Raises:
         RecipeRefusedError: it refused, and has said why.
@@ -105,6 +114,8 @@ def check_recipe(
     """
     command = [sys.executable, "-m", "cifar_dist", "config", "--check"]
     command += ["--world-size", str(world_size), "--config", str(recipe)]
+    if resume != NONE:
+        command += ["--resume", resume, "--run-dir", str(output.parent)]
     command += ["--output", str(output), "--json", *overrides]
     with _child(command) as child:
         printed = _read_all(child, signals)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cifar_dist.checkpoint.position import Position
+from cifar_dist.checkpoint.rules import check_same_run
 from cifar_dist.checkpoint.store import (
+    CONFIG,
     Checkpoint,
     find_checkpoint,
     list_checkpoints,
     load_checkpoint,
 )
+from cifar_dist.config import Config, load_config
 from cifar_dist.errors import CheckpointError
 
 NONE, AUTO = "none", "auto"
@@ -45,6 +49,36 @@ def choose(asked: str, folder: Path) -> Choice:
     if found.absolute() == Path(asked).absolute():
         return Choice(found, load_checkpoint(found))
     return _newest_whole(found.parent)
+
+
+def check_choice(
+    choice: Choice, config: Config, *, global_batch_size: int
+) -> tuple[Config, Position]:
+    """Refuse to go on from the checkpoint of a run that was another one.
+
+    Args:
+        choice: of a checkpoint.
+        config: the recipe to go on with.
+        global_batch_size: images per step over all ranks now.
+
+    Returns:
+        the checkpoint's recipe, and where its run stood.
+
+    Raises:
+        CheckpointError: they do not fit; the message names all keys that differ.
+    """
+    assert choice.path is not None
+    assert choice.checkpoint is not None
+    saved = load_config(choice.path / CONFIG).config
+    position = Position.of(choice.checkpoint.state, origin=choice.path)
+    check_same_run(
+        saved,
+        config,
+        position=position,
+        global_batch_size=global_batch_size,
+        origin=choice.path,
+    )
+    return saved, position
 
 
 def _newest_whole(folder: Path) -> Choice:

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from cifar_dist.config import Config, check_batches
+from pathlib import Path
+
+from cifar_dist.checkpoint.choose import check_choice, choose
+from cifar_dist.config import Config, check_batches, global_batch_size
 from cifar_dist.errors import ConfigError
 from cifar_dist.models.registry import find_model
+from launcher.contract import RunPaths
+
+
+def check_resume(config: Config, world_size: int, *, asked: str, folder: Path) -> None:
+    """Refuse a checkpoint that a run cannot go on from.
+
+    Args:
+        config: the recipe to go on with.
+        world_size: number of ranks.
+        asked: where to start: "none", "auto" or a path.
+        folder: the run directory.
+
+    Raises:
+        CheckpointError: there is none where one was named, it is damaged, or of another run.
+    """
+    choice = choose(asked, RunPaths(folder).checkpoints)
+    if choice.checkpoint is not None:
+        check_choice(choice, config, global_batch_size=global_batch_size(config.data, world_size))
 
 
 def check_recipe(config: Config, world_size: int) -> None:

@@ -6,7 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from cifar_dist.commands.check import check_recipe
+from cifar_dist.checkpoint.choose import NONE
+from cifar_dist.commands.check import check_recipe, check_resume
 from cifar_dist.config import Recipe, dump_config, find_recipe, load_config
 from cifar_dist.data.source import prepare
 from cifar_dist.errors import ConfigError
@@ -22,6 +23,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--config", required=True, metavar="RECIPE", help="a path, or a name")
     parser.add_argument("--check", action="store_true", help="check the data files too")
     parser.add_argument("--world-size", type=int, default=1, help="ranks that share a global batch")
+    parser.add_argument(
+        "--resume", default=NONE, metavar="auto|PATH|none", help="check the checkpoint too"
+    )
+    parser.add_argument("--run-dir", type=Path, default=Path(), help="where 'auto' looks for it")
     parser.add_argument("--output", type=Path, help="write the recipe there instead of printing it")
     parser.add_argument(
         "--json", action="store_true", help="print recipe, versions and seed as JSON"
@@ -33,6 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     recipe = load_config(find_recipe(args.config), args.overrides)
     check_recipe(recipe.config, args.world_size)
+    check_resume(recipe.config, args.world_size, asked=args.resume, folder=args.run_dir)
     if args.check:
         prepare(recipe.config.data)
     resolved = dump_config(recipe.config)

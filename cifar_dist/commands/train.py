@@ -219,5 +219,6 @@ def _say_next(folder: RunFolder, world_size: int) -> None:
     shown = _short(folder.paths.root)
     say("what to do next:")
     say(f"  python -m cifar_dist evaluate {shown}")
-    say(f"  python -m launcher --nproc {world_size} --config {shown}/config.yaml train.epochs=N")
+    longer = f"--config {shown}/config.yaml --run-dir {shown} --resume auto train.epochs=N"
+    say(f"  python -m launcher --nproc {world_size} {longer}")
     say(f"  tensorboard --logdir {shown}/tb")

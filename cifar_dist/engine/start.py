@@ -13,12 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_dist.checkpoint.choose import Choice, choose
+from cifar_dist.checkpoint.choose import Choice, check_choice, choose
 from cifar_dist.checkpoint.position import Position, Results
-from cifar_dist.checkpoint.rules import changes, check_same_run
+from cifar_dist.checkpoint.rules import changes
 from cifar_dist.checkpoint.store import (
     BEST,
-    CONFIG,
     Checkpoint,
     from_parts,
     remove_leftovers,
@@ -27,7 +26,6 @@ from cifar_dist.checkpoint.store import (
     to_parts,
     write_best,
 )
-from cifar_dist.config import load_config
 from cifar_dist.engine.meter import Meter
 from cifar_dist.engine.snapshot import restore
 from cifar_dist.engine.task import TrainTask
@@ -162,16 +160,9 @@ def _check(task: TrainTask, choice: Choice, say: Callable[[str], None]) -> None:
     if choice.path is None or choice.checkpoint is None:
         say("resume     there is no checkpoint yet: the run begins anew")
         return
-    saved, config = load_config(choice.path / CONFIG).config, task.evaluation.config
-    position = Position.of(choice.checkpoint.state, origin=choice.path)
-    plan, step = task.batches.plan, choice.checkpoint.step
-    check_same_run(
-        saved,
-        config,
-        position=position,
-        global_batch_size=plan.global_batch_size,
-        origin=choice.path,
-    )
+    config, plan = task.evaluation.config, task.batches.plan
+    step, global_batch_size = choice.checkpoint.step, plan.global_batch_size
+    saved, position = check_choice(choice, config, global_batch_size=global_batch_size)
     if step > task.total_steps:
         raise CheckpointError(
             f"checkpoint {choice.path} is after step {step}, but the recipe ends after step "

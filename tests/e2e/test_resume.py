@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.e2e.conftest import records
+from tests.e2e.conftest import launch, records
 from tests.e2e.killing import (
     LIMIT_S,
     SMALL,
@@ -71,6 +71,18 @@ def test_another_recipe_is_refused_by_its_keys(undisturbed: Path, tmp_path: Path
     assert "optimizer.lr: 0.02 in the checkpoint, 0.1 now" in said
     assert "model.relu_between_dense" in said
     assert "Traceback" not in said
+
+
+def test_the_launcher_refuses_another_recipe_before_anything_starts(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    config = (undisturbed / "config.yaml").read_bytes()
+    options = ("--nproc", 1, "--run-dir", undisturbed, "--resume", "auto")
+    done = launch(*options, "--config", "lenet5.yaml", *SMALL, "train.seed=7", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "train.seed: 0 in the checkpoint, 7 now" in done.stderr
+    assert (undisturbed / "config.yaml").read_bytes() == config
+    assert not (undisturbed / "logs").exists()
 
 
 def test_another_run_directory_goes_on_from_a_checkpoint(undisturbed: Path, tmp_path: Path) -> None:
