@@ -3,8 +3,8 @@
 Normalize, RandomCrop, a random horizontal flip, HWC2CHW, labels as int32, in that order: the border
 of a crop is 0 after normalising, which is the mean colour. Each rank reads its own indices, so that
 no image is read twice as with the library's own shards. Crops and flips are the library's draws:
-they follow from (seed, epoch, rank), not from the image, so that other numbers of ranks, or a run
-that is resumed within an epoch, see other crops of the same images.
+they follow from (seed, epoch, rank), not from the image, so that other numbers of ranks see other
+crops of the same images. A run that is resumed within an epoch draws for the steps before, too.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ class GraphBatches(Batches):
         self._images_nhwc = np.ascontiguousarray(dataset.images_nchw.transpose(0, 2, 3, 1))
 
     def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
-        steps = list(self.indices(epoch, first_step))
+        steps = list(self.indices(epoch, 0))
         ms_dataset.config.set_seed(_seed(self.plan, epoch))
         graph = self._graph(np.concatenate([indices for _, indices in steps]))
         rows = graph.create_tuple_iterator(num_epochs=1, output_numpy=True)
         for (step, indices), (images, labels) in zip(steps, rows, strict=True):
+            if step < first_step:
+                continue
             yield TrainBatch(images, labels, indices, epoch, step)
 
     def _graph(self, indices: NDArray[np.int64]) -> Any:

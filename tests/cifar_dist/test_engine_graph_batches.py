@@ -104,6 +104,15 @@ def test_a_run_can_be_repeated_and_ranks_and_epochs_differ() -> None:
     assert not np.array_equal(images(1), images(1, seed=2))
 
 
+def test_an_epoch_that_is_taken_up_within_goes_on_with_the_same_crops() -> None:
+    dataset, plan = random_set(40), BatchPlan(seed=3, batch_size=8, augmentation=COURSE)
+    whole = list(GraphBatches(dataset, plan).epochs(2))
+    rest = list(GraphBatches(dataset, plan).epochs(2, first_step=3))
+    assert len(rest) == len(whole) - 3
+    for one, other in zip(rest, whole[3:], strict=True):
+        np.testing.assert_array_equal(one.images_nchw, other.images_nchw)
+
+
 def test_one_step_has_the_same_loss_with_either_loader() -> None:
     ms.set_context(mode=ms.GRAPH_MODE)
     dataset = random_set(16)
