@@ -121,8 +121,10 @@ class Outlets:
         return None
 
     def note_best(self, step: int, accuracy: float) -> None:
-        """Keep the checkpoint of a step until another one is better."""
+        """Keep the checkpoint of a step until another one is better, if it could be saved."""
         self.settle()
+        if not checkpoint_path(self.checkpoints, step).is_dir():
+            return
         try:
             write_best(self.checkpoints, step, accuracy)
         except OSError as error:

@@ -13,12 +13,12 @@ from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from cifar_dist.runtime.context import DistContext
-from cifar_dist.runtime.limbs import join_counts, split_counts
+from cifar_dist.runtime.limbs import join_counts, join_words, split_counts, split_words
 
 Floats = NDArray[np.float32]
 
-CHUNK = 1 << 20
-"""Words that :meth:`Collectives.share` passes round at once: 4 MiB of float32."""
+CHUNK = 2 << 20
+"""Bytes that :meth:`Collectives.share` passes round at once, as 4 MiB of float32."""
 
 
 class Collectives(Protocol):
@@ -87,24 +87,24 @@ class DeviceGroup:
         return join_counts(self.sum_floats(split_counts(counts, self.world_size)), self.world_size)
 
     def gather(self, values: Floats) -> Floats:
-        halves = np.ascontiguousarray(values, dtype=np.float32).view(np.uint16)
-        rows = np.zeros((self.world_size, halves.size), dtype=np.float32)
-        rows[self._rank] = halves
-        return self.sum_floats(rows).astype(np.uint16).view(np.float32)
+        words = split_words(np.ascontiguousarray(values, dtype=np.float32).tobytes())
+        rows = np.zeros((self.world_size, words.size), dtype=np.float32)
+        rows[self._rank] = words
+        gathered = np.frombuffer(join_words(self.sum_floats(rows)), dtype=np.float32)
+        return gathered.reshape(self.world_size, values.size)
 
     def share(self, data: bytes) -> bytes:
-        gives = self._rank == 0
-        length = int(self.sum_counts(np.array([len(data) if gives else 0]))[0])
-        words = np.zeros(-(-length // 2), dtype=np.uint16)
-        if gives:
-            words.view(np.uint8)[:length] = np.frombuffer(data, np.uint8)
-        size = min(CHUNK, len(words))
-        for start in range(0, len(words), CHUNK):
-            part = np.zeros(size, dtype=np.float32)
-            given = words[start : start + size]
-            part[: len(given)] = given
-            words[start : start + size] = self.sum_floats(part)[: len(given)].astype(np.uint16)
-        return words.tobytes()[:length]
+        given = data if self._rank == 0 else b""
+        length = int(self.sum_counts(np.array([len(given)]))[0])
+        parts = [
+            self._share_part(given[start : start + CHUNK], min(CHUNK, length))
+            for start in range(0, length, CHUNK)
+        ]
+        return b"".join(parts)[:length]
+
+    def _share_part(self, given: bytes, size: int) -> bytes:
+        """Pass round at most ``size`` bytes; all parts are of one size, for one compiled graph."""
+        return join_words(self.sum_floats(split_words(given.ljust(size, b"\0"))))
 
 
 def collectives_of(context: DistContext) -> Collectives:

@@ -1,4 +1,4 @@
-"""Exact sums of whole numbers over collectives that only add float32.
+"""Exact sums of whole numbers, and exact copies of bytes, over collectives that only add float32.
 
 MindSpore's CPU collectives add float32 and nothing else, exact up to 2^24 (measured on 2.10). A
 count is therefore cut into limbs so short that their sum over all ranks stays below that.
@@ -47,3 +47,17 @@ def join_counts(limbs: NDArray[np.float32], world_size: int) -> NDArray[np.int64
         (part << (bits * limb) for limb, part in enumerate(whole)), np.zeros_like(whole[0])
     )
     return total
+
+
+def split_words(data: bytes) -> NDArray[np.float32]:
+    """Cut bytes into words of 16 bits: float32[words], which added to zeros stay as they are.
+
+    An odd last byte is half a word; :func:`join_words` gives back a byte more.
+    """
+    padded = data if len(data) % 2 == 0 else data + b"\0"
+    return np.frombuffer(padded, dtype=np.uint16).astype(np.float32)
+
+
+def join_words(words: NDArray[np.float32]) -> bytes:
+    """Undo :func:`split_words`."""
+    return words.astype(np.uint16).tobytes()

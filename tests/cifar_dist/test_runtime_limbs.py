@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cifar_dist.runtime.limbs import COUNT_BITS, EXACT_BITS, join_counts, limb_bits, split_counts
+from cifar_dist.runtime.limbs import (
+    COUNT_BITS,
+    EXACT_BITS,
+    join_counts,
+    join_words,
+    limb_bits,
+    split_counts,
+    split_words,
+)
 
 COUNTS = st.integers(0, 2**COUNT_BITS - 1)
 
@@ -38,3 +46,16 @@ def test_more_ranks_than_float32_counts_are_refused() -> None:
 def test_counts_out_of_range_are_refused(bad: int) -> None:
     with pytest.raises(ValueError, match="counts must be"):
         split_counts(np.array([bad]), 2)
+
+
+@given(st.binary(max_size=99))
+def test_bytes_come_through_a_sum_with_zeros(data: bytes) -> None:
+    words = split_words(data)
+    assert words.dtype == np.float32
+    assert join_words(np.zeros_like(words) + words)[: len(data)] == data
+
+
+def test_numbers_that_a_float_sum_would_change_come_through() -> None:
+    numbers = np.array([-0.0, np.nan, np.inf, 1e-45], dtype=np.float32)
+    numbers.view(np.uint32)[1] |= 12345  # a NaN with a message of its own
+    assert join_words(split_words(numbers.tobytes())) == numbers.tobytes()
