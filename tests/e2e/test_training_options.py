@@ -27,6 +27,8 @@ SMALL = (
 SAME_CURVE = (
     *SMALL,
     "data.crop_padding_mode=reflect",
+    "model.whitening_images=100",
+    "train.lookahead_steps=3",
     "data.cutout_px=8",
     "train.epochs=4",
     "train.max_steps=8",
