@@ -120,7 +120,8 @@ class Launch(NamedTuple):
         folder = Path.cwd() / (spec.run_dir or _own_folder(spec))
         plan = plan_in(team.folder(folder) if team else folder)
         if spec.dry_run:
-            write(1, json.dumps(to_json(plan), indent=2) + "\n")
+            shown = {**to_json(plan), **self._resolved(plan.world_size)}
+            write(1, json.dumps(shown, indent=2) + "\n")
             return LaunchResult(0, plan.run_dir)
         directory = self._make_directory(plan, team)
         if directory.path != plan.run_dir:
@@ -149,6 +150,22 @@ class Launch(NamedTuple):
 
                 write_text(layout.rank_table, manifest.paths.rank_table)
             return _Job(spec, plan, manifest, signals, first, team).run(ports)
+
+    def _resolved(self, world_size: int) -> dict[str, object]:
+        """Return the recipe as it would be run, for a dry run; nothing is written or fetched."""
+        if self.recipe is None:
+            return {}
+        from launcher.recipe import check_recipe
+
+        with Signals() as signals:
+            found = check_recipe(
+                self.recipe,
+                self.spec.overrides,
+                world_size=world_size,
+                output=None,
+                signals=signals,
+            )
+        return {"recipe": found.recipe, "batch_size_per_rank": found.batch_size_per_rank}
 
     def _make_directory(self, plan: Plan, team: Team | None) -> RunDirectory:
         if team is not None and team.shares(plan.run_dir):

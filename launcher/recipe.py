@@ -58,6 +58,7 @@ class CheckedRecipe(NamedTuple):
     recipe: Mapping[str, Any] = MappingProxyType({})
     versions: Mapping[str, str] = MappingProxyType({})
     seed: int | None = None
+    batch_size_per_rank: int | None = None
 
 
 def find_recipe(name: str) -> Path:
@@ -96,7 +97,7 @@ def check_recipe(
     overrides: tuple[str, ...],
     *,
     world_size: int,
-    output: Path,
+    output: Path | None,
     signals: Signals,
     resume: str = NONE,
 ) -> CheckedRecipe:
@@ -104,7 +105,8 @@ def check_recipe(
 
     What the check says on stderr goes to the terminal as it comes (it may be downloading data).
     The checkpoint that ``resume`` asks for, where 'auto' is one in the folder of ``output``, must
-    fit the recipe.
+    fit the recipe. Without an output nothing is written or downloaded: recipe and batch alone are
+    checked.
 
     Raises:
         RecipeRefusedError: it refused, and has said why.
@@ -112,11 +114,12 @@ def check_recipe(
         NotReadyError: it hangs.
         RuntimeError: it broke; this is a bug.
     """
-    command = [sys.executable, "-m", "cifar_dist", "config", "--check"]
+    whole, written = ([], []) if output is None else (["--check"], ["--output", str(output)])
+    command = [sys.executable, "-m", "cifar_dist", "config", *whole]
     command += ["--world-size", str(world_size), "--config", str(recipe)]
-    if resume != NONE:
+    if output is not None and resume != NONE:
         command += ["--resume", resume, "--run-dir", str(output.parent)]
-    command += ["--output", str(output), "--json", *overrides]
+    command += [*written, "--json", *overrides]
     with _child(command) as child:
         printed = _read_all(child, signals)
         code = _end_of(child)
@@ -128,7 +131,8 @@ def check_recipe(
         if code != 0:
             raise ValueError(f"exit code {code}")
         found = json.loads(printed)
-        return CheckedRecipe(found["recipe"], found["versions"], found["seed"])
+        batch = found.get("batch_size_per_rank")
+        return CheckedRecipe(found["recipe"], found["versions"], found["seed"], batch)
     except (ValueError, KeyError, TypeError) as error:
         shown = printed.decode("utf-8", "replace")
         raise RuntimeError(f"the check {command} broke: {error}; it printed {shown!r}") from error

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from cifar_dist.checkpoint.choose import NONE
 from cifar_dist.commands.check import check_recipe, check_resume
-from cifar_dist.config import Recipe, dump_config, find_recipe, load_config
+from cifar_dist.config import (
+    Recipe,
+    batch_size_per_rank,
+    dump_config,
+    find_recipe,
+    load_config,
+)
 from cifar_dist.data.source import prepare
 from cifar_dist.errors import ConfigError
 from cifar_dist.observe.console import say
@@ -48,15 +54,16 @@ def run(args: argparse.Namespace) -> int:
         except OSError as error:
             raise ConfigError(f"{args.output} cannot be written: {error.strerror}") from error
     if args.json:
-        say(json.dumps(_summary(recipe)))
+        say(json.dumps(_summary(recipe, args.world_size)))
     elif args.output is None:
         say(resolved.rstrip("\n"))
     return 0
 
 
-def _summary(recipe: Recipe) -> dict[str, object]:
+def _summary(recipe: Recipe, world_size: int) -> dict[str, object]:
     return {
         "recipe": recipe.config.model_dump(mode="json"),
         "versions": installed_versions(),
         "seed": recipe.config.train.seed,
+        "batch_size_per_rank": batch_size_per_rank(recipe.config.data, world_size),
     }
