@@ -63,6 +63,7 @@ class Member:
                 self._line = connection
             except LostError as error:
                 connection.close()
+                self._heard.clear()
                 self._refuse_late(str(error), deadline_s)
                 time.sleep(_PAUSE_S)
         # Node 0 has its own bound, and says which nodes are missing; it may have begun later.
@@ -138,15 +139,24 @@ class Member:
         return self._line
 
     def _greet(self, line: Line, until_s: float) -> None:
-        challenged = _next(line, until_s)
+        challenged = self._next(line, until_s)
         said = words.answer(self._own, self._token, challenged)
         line.send(said)
-        reply = _next(line, until_s)
+        reply = self._next(line, until_s)
         if reply["type"] == "refuse":
             raise UsageError(f"{self._place.title(0)} refuses this node: {reply.get('why', '')}")
         if not words.is_welcome(self._token, said, reply):
             raise LostError("what answers there does not know the token of this job")
         line.limit = LIMIT
+
+    def _next(self, line: Line, until_s: float) -> Message:
+        """Return the next message; LostError where none comes in time."""
+        while (rest_s := until_s - time.monotonic()) > 0:
+            select.select([line], [], [], rest_s)
+            self._heard += line.receive()
+            if self._heard:
+                return self._heard.popleft()
+        raise LostError("it says nothing")
 
     def _refuse_late(self, why: str, deadline_s: float) -> None:
         if time.monotonic() + _PAUSE_S >= deadline_s:
@@ -203,15 +213,6 @@ class Member:
                 self._line.flush()
         except LostError as error:
             self._lost = str(error)
-
-
-def _next(line: Line, until_s: float) -> Message:
-    """Return the next message; LostError where none comes in time."""
-    while (rest_s := until_s - time.monotonic()) > 0:
-        select.select([line], [], [], rest_s)
-        for message in line.receive():
-            return message
-    raise LostError("it says nothing")
 
 
 def _job_end(message: Message) -> JobEnd:

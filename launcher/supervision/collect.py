@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from launcher.contract import FailureRecord, Progress, RunPaths, read_record
@@ -71,7 +72,8 @@ def tidy_folders(paths: RunPaths, attempt: int, ranks: list[int]) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
+    """Remove a folder, which the launcher of another node may be doing at this moment, too."""
+    with suppress(OSError):
         folder.rmdir()
 
 
