@@ -27,8 +27,8 @@ SHORT_LIFE_S = 10.0
 class Company(NamedTuple):
     """What the other nodes of a job say of the attempts of this one.
 
-    ``decide`` gets the outcomes and whether this node would allow another attempt; it waits until
-    all have ended theirs, and returns what :func:`_refusal` does, the same on every node.
+    ``decide`` gets the outcomes and whether the policy allows another attempt; it waits until all
+    have ended theirs, and returns what :func:`_refusal` does, the same on every node.
     """
 
     peers: Peers
@@ -78,9 +78,10 @@ def run_attempts(
                 current, policy, site=site, attempt=attempt, failed_ns=failed_ns
             )
             outcomes.append(supervisor.run(when_ready=when_ready))
-            refusal = _refusal(outcomes, policy, worth_a_restart)
             if company is not None:
-                refusal = company.decide(outcomes, refusal is None)
+                refusal = company.decide(outcomes, _allows_another(outcomes, policy))
+            else:
+                refusal = _refusal(outcomes, policy, worth_a_restart)
             if refusal is not None:
                 if refusal and policy.max_restarts:
                     console.say(f"no restart: {refusal}")
@@ -91,6 +92,11 @@ def run_attempts(
             if stopped is not None:
                 outcomes[-1] = _stopped_before_restart(outcomes[-1], stopped)
                 return outcomes
+
+
+def _allows_another(outcomes: Sequence[AttemptOutcome], policy: Policy) -> bool:
+    is_stopped = outcomes[-1].reason is Reason.STOPPED
+    return not is_stopped and why_no_restart(outcomes, policy.max_restarts) is None
 
 
 def _refusal(
