@@ -7,6 +7,7 @@ of millions of weights would round away.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,14 @@ def own_row(values: NDArray[Any], *, rank: int, world_size: int) -> NDArray[Any]
 
 
 def dissenters(marks: NDArray[np.int64]) -> tuple[int, ...]:
-    """Return the ranks whose row is not that of most ranks.
+    """Return the ranks whose row is not that of most ranks; empty where all are equal.
 
-    Where as many ranks hold another row, the lowest rank is believed: it writes the checkpoints.
+    Where another row is on as many ranks, such as with two ranks, no rank is in the right by vote:
+    all ranks are returned.
     """
     rows = [row.tobytes() for row in marks]
-    usual = max(rows, key=rows.count)
+    counts = Counter(rows).most_common(2)
+    if len(counts) == 2 and counts[0][1] == counts[1][1]:
+        return tuple(range(len(rows)))
+    usual = counts[0][0]
     return tuple(rank for rank, row in enumerate(rows) if row != usual)

@@ -30,7 +30,8 @@ class Fault:
             another left out; "weights": not finite; "drift": not equal on all ranks.
         step: finished optimizer steps, the one with the fault included.
         text: what is wrong and where, a sentence without its end.
-        ranks: where it shows; for "drift" those that differ from the others.
+        ranks: where it shows; for "drift" those that differ from the others, or all of them where
+            it cannot be told which are right.
         parameters: where it shows, for "weights" and "drift".
     """
 
@@ -133,14 +134,17 @@ def judge_weights(marks: NDArray[np.int64], names: Sequence[str], *, step: int) 
     ranks = dissenters(marks)
     if not ranks:
         return None
-    others = next(rank for rank in range(len(marks)) if rank not in ranks)
-    unequal = (marks[list(ranks)] != marks[others]).any(axis=0)
+    right = [rank for rank in range(len(marks)) if rank not in ranks]
+    unequal = (marks[list(ranks)] != marks[right[0] if right else 0]).any(axis=0)
     where = tuple(names[i] for i in np.flatnonzero(unequal))
-    text = (
-        f"weights of {_ranks(ranks)} are not those of rank {others} after step {step}: "
-        f"{_some(where)}"
-    )
-    return Fault("drift", step, text, ranks, where)
+    if right:
+        text = f"weights of {_ranks(ranks)} are not those of {_ranks(right)} after step {step}: "
+    else:
+        text = (
+            f"weights of {_ranks(ranks)} are not equal after step {step}, and it cannot be told "
+            "which are right, for no others are on more ranks: "
+        )
+    return Fault("drift", step, text + _some(where), ranks, where)
 
 
 def _ranks(ranks: Sequence[int]) -> str:

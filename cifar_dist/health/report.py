@@ -20,8 +20,8 @@ HINTS = {
     "optimizer.clip_norm helps",
     "skips": "a lower optimizer.lr or train.dtype=bfloat16 helps",
     "weights": "a lower optimizer.lr or optimizer.clip_norm helps where an update was too long",
-    "drift": "the device or the memory of that rank may be at fault: test it, or leave it out; the "
-    "last checkpoint was written while all ranks were equal, --resume auto goes on from it",
+    "drift": "the device or the memory of such a rank may be at fault: test it, or leave it out; "
+    "the last checkpoint was written while all ranks were equal, --resume auto goes on from it",
 }
 
 

@@ -94,14 +94,20 @@ def test_one_rank_of_three_that_differs_is_named_wherever_it_stands() -> None:
         assert fault is not None
         assert (fault.kind, fault.step, fault.ranks) == ("drift", 12, (odd,))
         assert fault.parameters == ("dense.bias",)
+        others = ", ".join(str(rank) for rank in range(3) if rank != odd)
+        assert f"of rank {odd} are not those of ranks {others} after step 12" in fault.text
         assert not fault.is_of_a_batch
 
 
-def test_of_two_ranks_rank_0_is_believed() -> None:
-    fault = judge_weights(table([7, 0, 8], [6, 0, 8]), NAMES, step=1)
+@pytest.mark.parametrize("rows", [[7, 6], [7, 7, 6, 6], [7, 6, 5], [7, 7, 6, 6, 5]])
+def test_without_a_majority_all_ranks_are_named_and_none_is_believed(rows: list[int]) -> None:
+    fault = judge_weights(table(*[[value, 0, 8] for value in rows]), NAMES, step=1)
     assert fault is not None
-    assert fault.ranks == (1,)
-    assert "weights of rank 1 are not those of rank 0 after step 1: conv.weight" in fault.text
+    assert fault.ranks == tuple(range(len(rows)))
+    assert fault.parameters == ("conv.weight",)
+    shown = ", ".join(map(str, range(len(rows))))
+    assert f"weights of ranks {shown} are not equal after step 1" in fault.text
+    assert "cannot be told which are right" in fault.text
 
 
 def test_weights_that_are_not_finite_come_before_those_that_differ() -> None:
