@@ -315,6 +315,9 @@ class _Job(NamedTuple):
             reason=verdict.reason.name.lower(),
             explanation=verdict.explanation,
         )
+        if self.team is not None:
+            traffic = vars(self.team.peers.traffic)
+            events.write("traffic", attempt=last.attempt, **traffic)
         with suppress(OSError):
             self.manifest.write_end(outcomes, verdict)
         return verdict, f"launcher: {text}\n"

@@ -15,7 +15,7 @@ from launcher.peers.ends import Bounds, End, JobEnd, judge, skewed, stopped
 from launcher.peers.errors import PeerEndedError, StoppedError
 from launcher.peers.hello import Hello
 from launcher.peers.signalled import Wait
-from launcher.peers.wire import LIMIT, Line, LostError, Message
+from launcher.peers.wire import LIMIT, Line, LostError, Message, Traffic
 from launcher.ranges import format_ranges
 
 _GOODBYE_S = 2.0
@@ -164,6 +164,11 @@ class Head:
     def give_up(self, code: int, headline: str) -> None:
         """Tell all that there will be no start."""
         self._tell_end(JobEnd(code, 0, None, f"{self.title(0)}: {headline}"))
+
+    @property
+    def traffic(self) -> Traffic:
+        """What node 0 and all others have said to each other."""
+        return Traffic.total(member.line.traffic for member in self._members.values())
 
     def close(self) -> None:
         """Say what is still to be said, within a bound, and close everything."""

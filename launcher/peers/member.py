@@ -17,7 +17,7 @@ from launcher.peers.errors import PeerEndedError, StoppedError
 from launcher.peers.hello import Hello
 from launcher.peers.line_up import call
 from launcher.peers.signalled import Wait
-from launcher.peers.wire import LIMIT, Line, LostError, Message
+from launcher.peers.wire import LIMIT, Line, LostError, Message, Traffic
 
 _HANDSHAKE_S = 10.0
 _PAUSE_S = 0.5
@@ -56,15 +56,21 @@ class Member:
             PeerEndedError: node 0 has ended.
         """
         deadline_s = time.monotonic() + limit_s
+        stranger = ""
         while self._line is None:
-            connection = Line(call(self._place, deadline_s, self._say))
+            try:
+                connection = Line(call(self._place, deadline_s, self._say))
+            except NotReadyError:
+                if not stranger:
+                    raise
+                raise NotReadyError(self._is_no_launcher(stranger)) from None
             try:
                 self._greet(connection, min(deadline_s, time.monotonic() + _HANDSHAKE_S))
                 self._line = connection
             except LostError as error:
                 connection.close()
                 self._heard.clear()
-                self._refuse_late(str(error), deadline_s)
+                stranger = str(error)
                 time.sleep(_PAUSE_S)
         # Node 0 has its own bound, and says which nodes are missing; it may have begun later.
         return self._wait_for("start", time.monotonic() + limit_s + _HANDSHAKE_S)
@@ -129,6 +135,11 @@ class Member:
         own = End(self._own.node_rank, self._own.host, code, Reason.START.name, headline=headline)
         self._send({"type": "ended", **own.to_message(time.monotonic())})
 
+    @property
+    def traffic(self) -> Traffic:
+        """What this node and node 0 have said to each other."""
+        return self._connected.traffic
+
     def close(self) -> None:
         if self._line is not None:
             self._line.close()
@@ -158,13 +169,12 @@ class Member:
                 return self._heard.popleft()
         raise LostError("it says nothing")
 
-    def _refuse_late(self, why: str, deadline_s: float) -> None:
-        if time.monotonic() + _PAUSE_S >= deadline_s:
-            where = f"{self._place.master_addr}:{self._place.master_port}"
-            raise NotReadyError(
-                f"what answers at {where} is no launcher of this job ({why}); check --master-addr, "
-                "--master-port and LAUNCHER_TOKEN, which must be the same on all nodes"
-            )
+    def _is_no_launcher(self, why: str) -> str:
+        where = f"{self._place.master_addr}:{self._place.master_port}"
+        return (
+            f"what answers at {where} is no launcher of this job ({why}); check --master-addr, "
+            "--master-port and LAUNCHER_TOKEN, which must be the same on all nodes"
+        )
 
     def _wait_for(self, kind: str, deadline_s: float, wait: Wait | None = None) -> Message:
         wait = wait or self._wait

@@ -6,7 +6,9 @@ import hashlib
 import hmac
 import json
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import astuple, dataclass
 from typing import Any
 
 SILENCE_S = 25
@@ -16,6 +18,21 @@ FIRST_LIMIT, LIMIT = 4096, 256 * 1024
 """The longest line, in bytes: before a peer has proved that it belongs to the job, and after."""
 
 Message = dict[str, Any]
+
+
+@dataclass
+class Traffic:
+    """What went over lines: whole messages, and bytes."""
+
+    messages_sent: int = 0
+    bytes_sent: int = 0
+    messages_received: int = 0
+    bytes_received: int = 0
+
+    @classmethod
+    def total(cls, several: Iterable[Traffic]) -> Traffic:
+        columns = list(zip(*map(astuple, several), strict=True))
+        return cls(*map(sum, columns))
 
 
 class LostError(Exception):
@@ -43,6 +60,7 @@ class Line:
         _watch_silence(connection)
         self.socket = connection
         self.limit = FIRST_LIMIT
+        self.traffic = Traffic()
         self._in = b""
         self._out = b""
 
@@ -61,6 +79,7 @@ class Line:
             LostError: the peer is gone.
         """
         self._out += json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        self.traffic.messages_sent += 1
         self.flush()
 
     def flush(self) -> None:
@@ -73,6 +92,7 @@ class Line:
             except OSError as error:
                 raise LostError(_in_words(error)) from None
             self._out = self._out[sent:]
+            self.traffic.bytes_sent += sent
 
     def receive(self) -> list[Message]:
         """Return the whole messages that are here; never waits.
@@ -89,6 +109,8 @@ class Line:
         if not data:
             raise LostError("its launcher has closed the connection")
         *lines, self._in = (self._in + data).split(b"\n")
+        self.traffic.bytes_received += len(data)
+        self.traffic.messages_received += len(lines)
         if max(map(len, [*lines, self._in])) > self.limit:
             raise LostError(f"it sent a line of more than {self.limit} bytes")
         return [_parse(line) for line in lines]

@@ -23,7 +23,7 @@ from launcher.peers.hello import Hello, answer
 from launcher.peers.member import Member
 from launcher.peers.wire import Line
 
-LONG_S = 30.0
+LONG_S = 60.0
 BOUNDS = Bounds(LONG_S, LONG_S)
 
 
@@ -120,6 +120,17 @@ def test_nodes_learn_of_each_other_and_start_together(meeting: Meeting) -> None:
     assert line_up(meeting)["scheduler_port"] == 7
 
 
+def test_what_was_said_is_counted_on_both_sides(met: Meeting) -> None:
+    assert [end.code for end in agree(met, ended(0), ended(1))] == [0, 0]
+    head, member = met.head.traffic, met.members[0].traffic
+    assert (head.messages_received, head.bytes_received) == (
+        member.messages_sent,
+        member.bytes_sent,
+    )
+    assert member.messages_received == head.messages_sent
+    assert member.messages_sent == 3  # hello, ready, ended
+
+
 def test_a_good_end_on_all_nodes_is_the_end_of_the_job(met: Meeting) -> None:
     assert [end.code for end in agree(met, ended(0), ended(1))] == [0, 0]
 
@@ -176,8 +187,13 @@ def test_a_node_that_ends_before_the_start_ends_the_others_with_its_code(meeting
 def test_missing_nodes_are_named() -> None:
     with closing(Meeting(12)) as many:
         many.come(3)
-        with pytest.raises(NotReadyError, match=r"10 nodes \(1,2,4-11\) did not come"):
-            many.head.gather(1.0)
+
+        def refusal() -> str:
+            with pytest.raises(NotReadyError) as caught:
+                many.head.gather(0.1)
+            return str(caught.value) if many.head.title(3) == "node 3 (h3)" else ""
+
+        assert "10 nodes (1,2,4-11) did not come" in wait_for(refusal)
 
 
 @pytest.mark.parametrize(
@@ -192,22 +208,24 @@ def test_missing_nodes_are_named() -> None:
 def test_a_node_that_does_not_fit_is_refused_and_told_why(
     meeting: Meeting, wrong: dict[str, Any], why: str
 ) -> None:
-    refused = meeting.come(1, **wrong)
-    with pytest.raises(NotReadyError):
-        meeting.head.gather(1.0)
+    gathering = meeting.pool.submit(meeting.head.gather, LONG_S)
     with pytest.raises(UsageError, match=why):
-        refused.result(LONG_S)
+        meeting.come(1, **wrong).result(LONG_S)
     assert any(why in text for text in meeting.said)
+    meeting.come(1)
+    assert set(gathering.result(LONG_S)) == {0, 1}
 
 
 def test_a_second_node_of_one_rank_is_refused() -> None:
     with closing(Meeting(3)) as three:
         first = three.come(1)
-        three.pool.submit(three.head.gather, 3.0)
+        gathering = three.pool.submit(three.head.gather, LONG_S)
         wait_for(lambda: three.head.title(1) == "node 1 (h1)")
         with pytest.raises(UsageError, match="is there already, on h1"):
             three.come(1).result(LONG_S)
         assert not first.done()
+        three.come(2)
+        assert set(gathering.result(LONG_S)) == {0, 1, 2}
 
 
 def test_a_node_that_leaves_before_the_start_may_come_again() -> None:
