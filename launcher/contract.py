@@ -228,13 +228,28 @@ class FailureRecord(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """A rank's last sign of life. ``step`` counts finished optimizer steps of the whole run."""
+    """A rank's last sign of life. ``step`` counts finished optimizer steps of the whole run.
+
+    What else a worker may tell, None where it does not: how many epochs and steps the run has; the
+    newest loss and accuracy over all ranks; this rank's milliseconds per step and images per
+    second; and the seconds since its start that it waited for its data, and that it stood still
+    (was stopped, or got no core) though it had work. By these the launcher tells which of several
+    ranks holds up the others.
+    """
 
     rank: int
     phase: str
     epoch: int = 0
     step: int = 0
     time: float = 0.0
+    epochs: int | None = None
+    total_steps: int | None = None
+    loss: float | None = None
+    accuracy: float | None = None
+    step_ms: float | None = None
+    images_per_s: float | None = None
+    data_wait_s: float | None = None
+    stalled_s: float | None = None
 
 
 def read_record(kind: type[Any], path: Path) -> Any | None:

@@ -11,6 +11,7 @@ import numpy as np
 from mindspore import Tensor
 from numpy.typing import NDArray
 
+from cifar_dist.health.pace import Pace
 from cifar_dist.runtime.collectives import Collectives
 
 
@@ -19,13 +20,15 @@ class Reading:
     """Means over the steps of an interval.
 
     ``loss`` is over all ranks; ``step_s`` is None where the interval held only the first step,
-    which compiles; ``own_losses`` are this rank's, float32[steps].
+    which compiles; ``own_losses`` are this rank's, float32[steps]; ``paces`` are those of all
+    ranks, in their order.
     """
 
     loss: float
     step_s: float | None
     data_wait_s: float
     own_losses: NDArray[np.float32]
+    paces: tuple[Pace, ...] = ()
 
 
 class Meter:
@@ -33,17 +36,32 @@ class Meter:
 
     ``train_s`` counts the seconds of training: not the first step, which compiles and is
     ``compile_s``, and nothing under :meth:`paused`.
+
+    Args:
+        group: all ranks.
+        rank: of this one.
+        stalled_s: the seconds that this process has stood still so far.
+        clock: seconds that only rise.
     """
 
     def __init__(
-        self, group: Collectives, *, clock: Callable[[], float] = time.perf_counter
+        self,
+        group: Collectives,
+        *,
+        rank: int = 0,
+        stalled_s: Callable[[], float] = lambda: 0.0,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._group = group
+        self._rank = rank
+        self._stalled_s = stalled_s
         self._clock = clock
         self._losses: list[Tensor] = []
         self._timed_steps = 0
         self._interval_start = self._step_start = clock()
         self._data_wait_s = 0.0
+        self._data_wait_before_s = 0.0
+        self._stalled_before_s = stalled_s()
         self.train_s = 0.0
         self.compile_s: float | None = None
 
@@ -60,9 +78,15 @@ class Meter:
             loss.asnumpy()
             self.compile_s = self._clock() - self._interval_start
             self._interval_start = self._clock()
+            self._stalled_before_s = self._stalled_s()
         else:
             self._timed_steps += 1
         self._step_start = self._clock()
+
+    @property
+    def data_wait_s(self) -> float:
+        """The seconds that were waited for batches so far."""
+        return self._data_wait_before_s + self._data_wait_s
 
     @property
     def has_losses(self) -> bool:
@@ -79,7 +103,7 @@ class Meter:
         self.train_s = train_s
 
     def read(self) -> Reading:
-        """End the interval: wait for the device, and average the loss over all ranks.
+        """End the interval: wait for the device, average the loss over all ranks, gather paces.
 
         Every rank must call it after the same steps.
         """
@@ -89,22 +113,35 @@ class Meter:
         elapsed_s = self._clock() - self._interval_start
         self.train_s += elapsed_s if self._timed_steps else 0.0
         step_s = elapsed_s / self._timed_steps if self._timed_steps else None
-        summed = self._group.sum_floats(np.array([mean], dtype=np.float32))
-        loss = float(summed[0]) / self._group.world_size
-        reading = Reading(loss, step_s, self._data_wait_s / steps, own_losses)
+        data_wait_s, stalled_s = self._data_wait_s / steps, self._stalled_s()
+        pace = Pace(step_s or 0.0, data_wait_s, (stalled_s - self._stalled_before_s) / steps)
+        loss, paces = self._over_ranks(float(mean), pace)
+        reading = Reading(loss, step_s, data_wait_s, own_losses, paces if step_s else ())
+        self._data_wait_before_s += self._data_wait_s
+        self._stalled_before_s = stalled_s
         self._losses, self._timed_steps, self._data_wait_s = [], 0, 0.0
         self._interval_start = self._step_start = self._clock()
         return reading
+
+    def _over_ranks(self, mean_loss: float, pace: Pace) -> tuple[float, tuple[Pace, ...]]:
+        """Return the mean loss of all ranks and the pace of each, in one collective."""
+        world_size = self._group.world_size
+        values = np.zeros((world_size + 1, len(pace)), dtype=np.float32)
+        values[0, 0] = mean_loss
+        values[1 + self._rank] = pace
+        summed = self._group.sum_floats(values)
+        return float(summed[0, 0]) / world_size, tuple(Pace(*map(float, row)) for row in summed[1:])
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Wait for the device, and leave what is done in the block out of every time."""
         if self._losses:
             self._losses[-1].asnumpy()
-        start = self._clock()
+        start, stalled_s = self._clock(), self._stalled_s()
         try:
             yield
         finally:
+            self._stalled_before_s += self._stalled_s() - stalled_s
             away_s = self._clock() - start
             self._interval_start += away_s
             self._step_start += away_s

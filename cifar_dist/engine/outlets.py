@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, TimeoutError
+from dataclasses import replace
 from pathlib import Path
 
 from cifar_dist.checkpoint.store import (
@@ -54,6 +56,7 @@ class Outlets:
         self._queue: deque[Record | Future[Path | None]] = deque()
         self._saving: Future[Path | None] | None = None
         self._saving_step = 0
+        self._save_s = 0.0
 
     def record(self, record: Record) -> None:
         """Tell the observers, after what was recorded before."""
@@ -70,7 +73,7 @@ class Outlets:
             elif not first.done():
                 return
             elif path := first.result():
-                self._queue[0] = _record_of(path)
+                self._queue[0] = replace(_record_of(path), save_s=self._save_s)
                 continue
             self._queue.popleft()
 
@@ -131,10 +134,13 @@ class Outlets:
             _log.warning("%s: the best checkpoint cannot be noted: %s", self.checkpoints, error)
 
     def _write(self, done: Future[Path | None], checkpoint: Checkpoint, keep: int) -> None:
+        start_s = time.monotonic()
         try:
             for observer in self._observers:
                 observer.sync()
-            done.set_result(save_checkpoint(self.checkpoints, checkpoint, keep=keep))
+            path = save_checkpoint(self.checkpoints, checkpoint, keep=keep)
+            self._save_s = time.monotonic() - start_s
+            done.set_result(path)
         except OSError as error:
             self._say_failure(checkpoint.step, error)
             done.set_result(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from cifar_dist.engine.task import EvalTask, TrainTask
 from cifar_dist.engine.vote import StopAgreedError, StopVote
 from cifar_dist.engine.watch import Watch
 from cifar_dist.errors import NotSavedError, StoppedError
+from cifar_dist.health.pace import own_step_s
+from cifar_dist.health.stalls import StallProbe
 from cifar_dist.observe.records import EndRecord, EvalRecord, TrainRecord, finite
 from cifar_dist.runtime.stop import StopRequest, dies_by
 
@@ -39,6 +42,7 @@ class _Run:
     step: int
     saved_step: int
     results: Results
+    reading: Reading | None = None
 
 
 def train(
@@ -66,11 +70,14 @@ def train(
     """
     request, group = stop or StopRequest(), task.evaluation.group
     outlets.progress.phase("compile")
-    meter = Meter(group)
+    stalls = StallProbe()
+    meter = Meter(group, rank=task.evaluation.context.rank, stalled_s=stalls.total_s)
     step, results = begin(task, meter, start)
     run = _Run(task, outlets, StopVote(group, request), meter, step, step, results)
+    outlets.progress.tells(lambda: {**_signs(run), "stalled_s": stalls.total_s()})
     try:
-        _train(run, start)
+        with stalls:
+            _train(run, start)
     except StopAgreedError:
         request.is_agreed = True
         raise _stopped(run, request.number) from None
@@ -95,7 +102,7 @@ def _train(run: _Run, start: Start | None) -> None:
             run.step += 1
             outlets.progress.trained(batch.epoch, run.step)
             if reports(task, run.step):
-                reading = meter.read()
+                run.reading = reading = meter.read()
                 outlets.record(_train_record(task, reading, batch.epoch, run.step))
                 watch.judge(reading, run.step)
             if saves(task, run.step) or watch.weights_are_due(run.step):
@@ -204,8 +211,23 @@ def _end(run: _Run) -> EndRecord:
     return end
 
 
+def _signs(run: _Run) -> dict[str, Any]:
+    """Return what a rank's sign of life tells beside where it is: no device is asked for it."""
+    task, reading = run.task, run.reading
+    step_s = reading.step_s if reading else None
+    return {
+        "epochs": task.evaluation.config.train.epochs,
+        "total_steps": task.total_steps,
+        "loss": finite(reading.loss) if reading else None,
+        "accuracy": run.results.last.get("last"),
+        "step_ms": 1000 * step_s if step_s else None,
+        "images_per_s": task.batches.plan.batch_size / step_s if step_s else None,
+        "data_wait_s": run.meter.data_wait_s,
+    }
+
+
 def _train_record(task: TrainTask, reading: Reading, epoch: int, step: int) -> TrainRecord:
-    plan, step_s = task.batches.plan, reading.step_s
+    plan, step_s, paces = task.batches.plan, reading.step_s, reading.paces
     return TrainRecord(
         epoch=epoch + 1,
         step=step,
@@ -217,7 +239,14 @@ def _train_record(task: TrainTask, reading: Reading, epoch: int, step: int) -> T
         loss_scale=float(task.step.loss_scale.asnumpy()),
         world_size=plan.world_size,
         skipped_steps=int(task.step.skipped_steps.asnumpy()),
+        rank_step_ms=_ms(own_step_s(paces)),
+        rank_data_wait_ms=_ms([pace.data_wait_s for pace in paces]),
+        rank_stalled_ms=_ms([pace.stalled_s for pace in paces]),
     )
+
+
+def _ms(times_s: list[float]) -> list[float] | None:
+    return [round(1000 * one, 3) for one in times_s] or None
 
 
 def _agree_on_statistics(task: TrainTask) -> None:

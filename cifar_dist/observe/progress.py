@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from launcher.contract import Progress, RunPaths, write_record
 
@@ -27,6 +28,11 @@ class ProgressFile:
         self._clock = clock
         self._phase, self._epoch, self._step = "start", 0, 0
         self._written_s: float | None = None
+        self._numbers: Callable[[], Mapping[str, Any]] = dict
+
+    def tells(self, numbers: Callable[[], Mapping[str, Any]]) -> None:
+        """Take more fields of :class:`Progress` from ``numbers`` at every write from now on."""
+        self._numbers = numbers
 
     def phase(self, phase: str) -> None:
         """Say what begins now: "data", "compile", "train", "evaluate", "checkpoint", "done"."""
@@ -66,7 +72,8 @@ class ProgressFile:
         self._written_s = self._clock()
         if self._path is None:
             return
-        record = Progress(self._rank, self._phase, self._epoch, self._step, self._written_s)
+        state = (self._rank, self._phase, self._epoch, self._step, self._written_s)
+        record = Progress(*state, **self._numbers())
         try:
             write_record(record, self._path)
         except OSError:

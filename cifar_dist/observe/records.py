@@ -15,6 +15,10 @@ TIME_FIELDS = (
     "images_per_s",
     "step_ms",
     "data_wait_ms",
+    "rank_step_ms",
+    "rank_data_wait_ms",
+    "rank_stalled_ms",
+    "save_s",
     "eval_s",
     "train_s",
     "compile_s",
@@ -29,6 +33,10 @@ class TrainRecord:
     ``loss`` is the mean over steps and ranks, None where it is not finite; ``images_per_s`` counts
     all ranks and leaves compilation out, None where the interval held nothing else; times are
     means per step of rank 0.
+
+    The lists hold one number for each rank, in their order, and are None with ``step_ms``:
+    ``rank_step_ms`` is what a rank would need for a step if it never waited for the others, told
+    by what it waited for its data and how long it stood still (see health.pace).
     """
 
     event: ClassVar[str] = "train"
@@ -42,6 +50,9 @@ class TrainRecord:
     loss_scale: float
     world_size: int
     skipped_steps: int = 0
+    rank_step_ms: list[float] | None = None
+    rank_data_wait_ms: list[float] | None = None
+    rank_stalled_ms: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,11 +81,15 @@ class EvalRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """A checkpoint that is whole on disk; ``path`` is relative to the run directory."""
+    """A checkpoint that is whole on disk; ``path`` is relative to the run directory.
+
+    ``save_s`` is the time that its thread took, beside the training; None where it was not timed.
+    """
 
     event: ClassVar[str] = "checkpoint"
     step: int
     path: str
+    save_s: float | None = None
 
 
 @dataclass(frozen=True)

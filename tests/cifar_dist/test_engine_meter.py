@@ -5,6 +5,7 @@ import pytest
 from mindspore import Tensor
 
 from cifar_dist.engine.meter import Meter
+from cifar_dist.health.pace import Pace
 from cifar_dist.runtime.collectives import Alone
 
 
@@ -56,3 +57,24 @@ def test_pauses_count_nowhere() -> None:
     reading = meter.read()
     assert reading.step_s == pytest.approx(2.5)
     assert reading.data_wait_s == pytest.approx(1 / 3)
+
+
+def test_the_pace_of_a_rank_leaves_out_stalls_of_the_first_step_and_of_pauses() -> None:
+    clock, stalled_s = Clock(), [0.0]
+    meter = Meter(Alone(), stalled_s=lambda: stalled_s[0], clock=clock)
+    stalled_s[0] = 7
+    take(meter, clock, wait_s=0, step_s=30)
+    with meter.paused():
+        stalled_s[0] = 17
+    stalled_s[0] = 19
+    take(meter, clock, wait_s=2, step_s=2)
+    (pace,) = meter.read().paces
+    assert pace == pytest.approx(Pace(step_s=4, data_wait_s=1, stalled_s=1))
+    assert meter.data_wait_s == pytest.approx(2)
+
+
+def test_an_interval_without_a_speed_has_no_paces() -> None:
+    clock = Clock()
+    meter = Meter(Alone(), clock=clock)
+    take(meter, clock, wait_s=1, step_s=30)
+    assert meter.read().paces == ()

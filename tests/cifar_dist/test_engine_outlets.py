@@ -63,7 +63,11 @@ def test_records_wait_for_the_checkpoint_before_them(
     assert notes.records == []
     may_write.set()
     assert out.settle() == tmp_path / "ckpt" / "step_00000008"
-    assert notes.records == [CheckpointRecord(8, "ckpt/step_00000008"), END]
+    saved, end = notes.records
+    assert isinstance(saved, CheckpointRecord)
+    assert saved == CheckpointRecord(8, "ckpt/step_00000008", saved.save_s)
+    assert saved.save_s is not None
+    assert end == END
     assert notes.synced == 1
     assert out.settle() is None
 
