@@ -135,7 +135,10 @@ class Launch(NamedTuple):
             closing(Revision()) as revision,
         ):
             first = team.first_attempt if team else next_attempt(paths)
-            checked = self._preflight(plan, directory, first, signals)
+            if team is not None and team.is_guest:
+                checked = self._preflight_beside(plan, signals)
+            else:
+                checked = self._preflight(plan, directory, first, signals)
             manifest = Manifest(
                 plan,
                 self.argv or sys.orig_argv,
@@ -145,7 +148,8 @@ class Launch(NamedTuple):
                 earlier=read_manifest(paths.manifest) if first else {},
             )
             manifest.write_start()
-            if plan.rendezvous == RANK_TABLE and layout and layout.rank_table:
+            is_writer = team is None or not team.is_guest
+            if plan.rendezvous == RANK_TABLE and layout and layout.rank_table and is_writer:
                 from launcher.rank_table.write import write_text
 
                 write_text(layout.rank_table, manifest.paths.rank_table)
@@ -179,24 +183,35 @@ class Launch(NamedTuple):
         self, plan: Plan, directory: RunDirectory, first_attempt: int, signals: Signals
     ) -> CheckedRecipe | None:
         """Check the recipe, if there is one; a run directory without a run is taken away again."""
+        config = RunPaths(directory.path).config
+        try:
+            with keeping(config, f"config_before_attempt_{first_attempt}.yaml"):
+                return self._check(plan, config, signals)
+        except BaseException:
+            directory.remove_unused()
+            raise
+
+    def _preflight_beside(self, plan: Plan, signals: Signals) -> CheckedRecipe | None:
+        """Check the recipe on this node, where node 0 writes the run directory that both have."""
+        own = RunPaths(plan.run_dir).config.with_name(f"config_node_{plan.node_rank}.yaml")
+        try:
+            return self._check(plan, own, signals)
+        finally:
+            own.unlink(missing_ok=True)
+
+    def _check(self, plan: Plan, output: Path, signals: Signals) -> CheckedRecipe | None:
         if self.recipe is None:
             return None
         from launcher.recipe import check_recipe
 
-        config = RunPaths(directory.path).config
-        try:
-            with keeping(config, f"config_before_attempt_{first_attempt}.yaml"):
-                return check_recipe(
-                    self.recipe,
-                    self.spec.overrides,
-                    world_size=plan.world_size,
-                    output=config,
-                    signals=signals,
-                    resume=NONE if plan.node_rank else self.spec.resume,
-                )
-        except BaseException:
-            directory.remove_unused()
-            raise
+        return check_recipe(
+            self.recipe,
+            self.spec.overrides,
+            world_size=plan.world_size,
+            output=output,
+            signals=signals,
+            resume=NONE if plan.node_rank else self.spec.resume,
+        )
 
 
 def _own_folder(spec: LaunchSpec) -> Path:

@@ -115,6 +115,11 @@ class Team:
     def is_head(self) -> bool:
         return self.place.node_rank == 0
 
+    @property
+    def is_guest(self) -> bool:
+        """Whether the run directory is on a disk of all, where node 0 writes what all read."""
+        return self.is_shared and not self.is_head
+
     def __enter__(self) -> Team:
         return self
 
@@ -153,7 +158,7 @@ class Team:
     def shares(self, folder: Path) -> bool:
         """Return whether node 0's run directory is this one, on a disk of both."""
         self.is_shared = self.is_head or _is_written_by(folder, str(self.told["job_id"]))
-        return self.is_shared and not self.is_head
+        return self.is_guest
 
     def announce(self, plan: Plan, meeting: Meeting) -> None:
         """Tell the others what is started, once the run directory is there."""
@@ -169,7 +174,7 @@ class Team:
         self.peers.start(
             {
                 **self.told,
-                "host": self.host.name,
+                "host": self.place.name or self.host.name,
                 "run_dir": str(plan.run_dir),
                 "attempt": self.first_attempt,
                 "workers": format_counts(len(node.ranks) for node in self.layout.nodes),
@@ -217,7 +222,8 @@ class Team:
         theirs = [line for line in report if not line.startswith("  exit code:")]
         places = [line for line in lines if line.startswith("  run directory:")]
         own_place = [line.replace("run directory", "this node's run directory") for line in places]
-        ended = [f"  this node: {lines[0]}"] if lines and lines[0] not in end.headline else []
+        is_news = lines and not lines[0].startswith("node ") and lines[0] not in end.headline
+        ended = [f"  this node: {lines[0]}"] if is_news else []
         keep = own_place if not self.is_shared or not theirs else []
         return "\n".join([end.headline, *theirs, *ended, *keep, f"  exit code: {end.code}"])
 
@@ -231,7 +237,8 @@ def meet(spec: LaunchSpec, place: Place, host: Host, layout: Layout | None) -> T
     """
     mine = len(layout.nodes[place.node_rank].ranks) if layout is not None else 0
     devices = _devices(spec, place, host) if layout is None else Devices(layout.target, mine)
-    own = Hello(place.node_rank, place.nnodes, host.name, devices.nproc, devices.target, place.job)
+    name = place.name or host.name
+    own = Hello(place.node_rank, place.nnodes, name, devices.nproc, devices.target, place.job)
     token = host.environ.get(TOKEN) or place.job
     if place.node_rank > 0:
         member = Member(place, own, token=token, say=write_error)
