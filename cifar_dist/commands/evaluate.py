@@ -108,8 +108,9 @@ def _images(data: DataConfig, split: Split) -> Dataset:
 
 
 def _count(job: _Job, context: DistContext, progress: ProgressFile) -> Counted:
-    from cifar_dist.engine.full_evaluation import ReportStep, Share, evaluate_fully
+    from cifar_dist.engine.full_evaluation import Share, evaluate_fully
     from cifar_dist.engine.inference import restored_network
+    from cifar_dist.engine.step import EvalStep
     from cifar_dist.runtime.collectives import collectives_of
 
     saved = job.saved
@@ -117,7 +118,7 @@ def _count(job: _Job, context: DistContext, progress: ProgressFile) -> Counted:
         saved.config, saved.checkpoint, origin=str(saved.path), weights=job.args.weights
     )
     return evaluate_fully(
-        ReportStep(network),
+        EvalStep(network),
         job.images,
         Share(saved.config.eval.batch_size, context.rank, collectives_of(context)),
         num_classes=job.num_classes,

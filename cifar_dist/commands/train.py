@@ -15,7 +15,7 @@ from cifar_dist.bench.gate import Gate
 from cifar_dist.bench.observer import AtGate
 from cifar_dist.checkpoint.choose import NONE
 from cifar_dist.commands.check import check_recipe
-from cifar_dist.config import Config, Recipe, dump_config, find_recipe, load_config
+from cifar_dist.config import Config, Recipe, find_recipe, load_config
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset, prepare, split_for_training
 from cifar_dist.observe.console import ConsoleLines, Span, say
@@ -156,9 +156,9 @@ def _observers(task: TrainTask, paths: RunPaths) -> list[Observer]:
         ConsoleLines(span),
     ]
     if config.monitor.tensorboard:
-        from cifar_dist.observe.tensorboard import TensorBoard
+        from cifar_dist.commands.board import open_board
 
-        observers.append(TensorBoard(paths.tensorboard, recipe_yaml=dump_config(config)))
+        observers.append(open_board(task, paths))
     if gate := Gate.from_environ():
         observers.append(AtGate(gate))
     return observers

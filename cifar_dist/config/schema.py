@@ -139,6 +139,13 @@ class MonitorConfig(Section):
         default=20, ge=1, description="Steps between two lines on the screen and in metrics.jsonl."
     )
     tensorboard: bool = Field(default=True, description="Write TensorBoard events into tb/.")
+    health_interval_s: float | None = Field(
+        default=10.0,
+        ge=1,
+        le=3600,
+        description="Seconds between two looks at processor, memory, disk, network and NPUs of "
+        "rank 0's host, for TensorBoard. null: none.",
+    )
     drift_interval_steps: int | None = Field(
         default=500,
         ge=1,

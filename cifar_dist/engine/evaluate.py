@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
+import numpy as np
 from mindspore import Tensor
 
 from cifar_dist.data.batches import EvalBatch
 from cifar_dist.engine.batch_norm import averaged_statistics
 from cifar_dist.engine.step import EvalStep
 from cifar_dist.engine.task import EvalTask
+from cifar_dist.engine.wrong_answers import WrongAnswer, draw_wrong, surest_wrong
+from cifar_dist.metrics.confusion import row_names
+from cifar_dist.metrics.score_bins import ScoreBins
 from cifar_dist.metrics.tally import Tally
-from cifar_dist.observe.records import EvalRecord, eval_record
+from cifar_dist.observe.records import EvalRecord, Seen, eval_record
 from cifar_dist.runtime.collectives import Collectives
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """Counts over all ranks' images, and the surest wrong answers of this rank."""
+
+    tally: Tally
+    scores: ScoreBins
+    wrong: Sequence[WrongAnswer]
 
 
 def run_evaluation(task: EvalTask, *, on_batch: Callable[[], None]) -> EvalRecord:
@@ -30,17 +44,20 @@ def run_evaluation(task: EvalTask, *, on_batch: Callable[[], None]) -> EvalRecor
         what was found, without the epoch and step.
     """
     start = time.perf_counter()
+    num_classes = task.config.model.num_classes
     with averaged_statistics(task.network, task.group):
-        tally = evaluate(
+        found = evaluate(
             task.step,
             task.batches(),
-            num_classes=task.config.model.num_classes,
+            num_classes=num_classes,
             group=task.group,
             on_batch=on_batch,
         )
     eval_s = time.perf_counter() - start
-    record = eval_record(tally, task.images.classes, epoch=0, step=0, eval_s=eval_s)
-    return replace(record, split=task.split)
+    record = eval_record(found.tally, task.images.classes, epoch=0, step=0, eval_s=eval_s)
+    names = row_names(task.images.classes, num_classes)
+    draw = partial(draw_wrong, found.wrong, names) if found.wrong else None
+    return replace(record, split=task.split, seen=Seen(found.scores, draw))
 
 
 def evaluate(
@@ -50,7 +67,7 @@ def evaluate(
     num_classes: int,
     group: Collectives,
     on_batch: Callable[[], None] = lambda: None,
-) -> Tally:
+) -> Evaluated:
     """Return the counts over all ranks' images, equal on every rank.
 
     Args:
@@ -61,9 +78,16 @@ def evaluate(
         on_batch: called after each batch, as a sign of life.
     """
     step.set_train(False)
-    tally = Tally.empty(num_classes)
+    tally, scores = Tally.empty(num_classes), ScoreBins.empty(num_classes)
+    wrong: list[WrongAnswer] = []
     for batch in batches:
-        predicted, losses = step(Tensor(batch.images_nchw), Tensor(batch.labels))
-        tally = tally.plus(batch.labels, predicted.asnumpy(), losses.asnumpy(), batch.mask)
+        outputs = step(Tensor(batch.images_nchw), Tensor(batch.labels))
+        logits, predicted, losses = (output.asnumpy() for output in outputs)
+        tally = tally.plus(batch.labels, predicted, losses, batch.mask)
+        scores = scores.plus(logits, batch.labels, batch.mask)
+        wrong = surest_wrong(wrong, batch, logits)
         on_batch()
-    return Tally.from_counts(group.sum_counts(tally.to_counts()))
+    parts = tally.to_counts(), scores.counts.ravel()
+    total, of_scores = np.split(group.sum_counts(np.concatenate(parts)), [len(parts[0])])
+    bins = ScoreBins(of_scores.reshape(scores.counts.shape))
+    return Evaluated(Tally.from_counts(total), bins, wrong)

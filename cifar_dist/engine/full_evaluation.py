@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor
 from numpy.typing import NDArray
 
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.shard import eval_shard
-from cifar_dist.engine.step import Normalise
+from cifar_dist.engine.step import EvalStep
 from cifar_dist.metrics.calibration import (
     ProbabilitySums,
     accumulate_probabilities,
@@ -26,24 +25,6 @@ from cifar_dist.metrics.calibration import (
 from cifar_dist.metrics.decision import score_bits, scores_of
 from cifar_dist.metrics.tally import Tally
 from cifar_dist.runtime.collectives import Collectives
-
-
-class ReportStep(nn.Cell):
-    """uint8[N, 3, 32, 32], int32[N] -> logits float32[N, C], classes int32[N], losses float32[N].
-
-    Classes and losses come about as in :class:`cifar_dist.engine.step.EvalStep`.
-    """
-
-    def __init__(self, network: nn.Cell) -> None:
-        super().__init__(auto_prefix=False)
-        self.network = network
-        self.normalise = Normalise()
-        self.loss = nn.CrossEntropyLoss(reduction="none")
-        self.set_train(False)
-
-    def construct(self, images_nchw: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits = ops.cast(self.network(self.normalise(images_nchw)), ms.float32)
-        return logits, ops.cast(ops.argmax(logits, 1), ms.int32), self.loss(logits, labels)
 
 
 @dataclass(frozen=True)
@@ -72,7 +53,7 @@ class Counted:
 
 
 def evaluate_fully(
-    step: ReportStep,
+    step: EvalStep,
     images: Dataset,
     share: Share,
     *,

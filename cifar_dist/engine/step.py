@@ -209,7 +209,10 @@ class TrainStep(nn.Cell):
 
 
 class EvalStep(nn.Cell):
-    """uint8[N, 3, 32, 32], int32[N] -> predicted classes int32[N], losses float32[N]."""
+    """uint8[N, 3, 32, 32], int32[N] -> logits float32[N, C], classes int32[N], losses float32[N].
+
+    The logits are for the pictures of an evaluation; what it counts is made on the device.
+    """
 
     def __init__(self, network: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
@@ -218,6 +221,6 @@ class EvalStep(nn.Cell):
         self.loss = nn.CrossEntropyLoss(reduction="none")
         self.set_train(False)
 
-    def construct(self, images_nchw: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def construct(self, images_nchw: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logits = ops.cast(self.network(self.normalise(images_nchw)), ms.float32)
-        return ops.cast(ops.argmax(logits, 1), ms.int32), self.loss(logits, labels)
+        return logits, ops.cast(ops.argmax(logits, 1), ms.int32), self.loss(logits, labels)

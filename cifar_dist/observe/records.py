@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from cifar_dist.metrics.averages import averaged
 from cifar_dist.metrics.confusion import accuracy, error_rate, per_class, row_names
+from cifar_dist.metrics.score_bins import ScoreBins
 from cifar_dist.metrics.tally import Tally
 
 TIME_FIELDS = (
@@ -55,13 +56,25 @@ class TrainRecord:
     rank_stalled_ms: list[float] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What pictures of an evaluation are made of.
+
+    ``scores`` are over all ranks; ``wrong_png`` draws the surest wrong answers of this rank, None
+    where there is none.
+    """
+
+    scores: ScoreBins
+    wrong_png: Callable[[], bytes] | None
+
+
 @dataclass(frozen=True)
 class EvalRecord:
     """One evaluation over all ranks; ``loss`` is None where one image has none that is finite.
 
     ``split`` says which images were counted, "test" or "validation"; ``weights`` which network,
     "last" or their running average "ema", with "_flips" behind it where the logits of each image
-    and of its mirror image were averaged (eval.flip_average).
+    and of its mirror image were averaged (eval.flip_average). ``seen`` is not in metrics.jsonl.
     """
 
     event: ClassVar[str] = "eval"
@@ -77,6 +90,7 @@ class EvalRecord:
     eval_s: float = 0.0
     split: str = "test"
     weights: str = "last"
+    seen: Seen | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -143,7 +157,11 @@ class Observer(Protocol):
 
 def to_json(record: Record) -> dict[str, Any]:
     """Return a record as one object of metrics.jsonl."""
-    return {"event": record.event, **asdict(record)}
+    if isinstance(record, EvalRecord):
+        record = replace(record, seen=None)
+    values = {"event": record.event, **asdict(record)}
+    values.pop("seen", None)
+    return values
 
 
 def eval_record(

@@ -1,42 +1,98 @@
-"""TensorBoard events of a run: scalars over the global step."""
+"""TensorBoard events of a run: curves and pictures over the global step."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tensorboardX import summary
 
 from cifar_dist.observe.continuation import comes_before_saving
 from cifar_dist.observe.event_file import PATTERN, EventFile, cut_events
-from cifar_dist.observe.records import EvalRecord, Record, TrainRecord
+from cifar_dist.observe.health import Sampler
+from cifar_dist.observe.opening import Opening, picture
+from cifar_dist.observe.pictures import confusion_picture
+from cifar_dist.observe.records import EndRecord, EvalRecord, Record, TrainRecord
+from cifar_dist.observe.tags import TRAINING, of_evaluation, of_training
 
 
 class TensorBoard:
-    """Scalars grouped by their first word; the resolved recipe as text, once per run."""
+    """Tell TensorBoard what happens.
 
-    def __init__(self, folder: Path, *, recipe_yaml: str) -> None:
+    Args:
+        folder: of the event files.
+        opening: what is written once per run: not again by one that goes on.
+        has_pictures: says of a step whether its evaluation is drawn.
+        health: samples of the machine, which are written with the records of training.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        opening: Opening,
+        *,
+        has_pictures: Callable[[EvalRecord], bool] = lambda _: True,
+        health: Sampler | None = None,
+    ) -> None:
         goes_on = any(folder.glob(PATTERN))
         self._events = EventFile(folder)
+        self._has_pictures = has_pictures
+        self._health = health
+        self._step = 0
         if not goes_on:
-            self._events.add(summary.text("recipe", f"```yaml\n{recipe_yaml}\n```"), 0)
+            for one in opening.summaries():
+                self._events.add(one, 0)
 
     def record(self, record: Record) -> None:
         match record:
             case TrainRecord():
-                self._scalars(record.step, _of_training(record))
+                self._step = record.step
+                self._scalars(record.step, of_training(record))
+                if self._health is not None:
+                    self._scalars(record.step, self._health.take())
             case EvalRecord():
-                self._scalars(record.step, _of_evaluation(record))
+                self._scalars(record.step, of_evaluation(record))
+                if record.weights == "last" and self._has_pictures(record):
+                    self._pictures(record)
+            case EndRecord() if self._step > 0:
+                _, _, end = summary.hparams({}, {})
+                self._events.add(end, self._step)
 
     def sync(self) -> None:
         self._events.sync()
 
     def close(self) -> None:
+        if self._health is not None:
+            self._health.close()
         self._events.close()
 
-    def _scalars(self, step: int, values: dict[str, float | None]) -> None:
+    def _scalars(self, step: int, values: Mapping[str, float | None]) -> None:
         for tag, value in values.items():
             if value is not None:
                 self._events.add(summary.scalar(tag, value), step)
+
+    def _pictures(self, record: EvalRecord) -> None:
+        names = [row["name"] for row in record.per_class]
+        matrix = confusion_picture(record.confusion_matrix, names)
+        self._events.add(picture("images/confusion_matrix", matrix), record.step)
+        if record.seen is None:
+            return
+        if record.seen.wrong_png is not None:
+            wrong = picture("images/wrong_answers", record.seen.wrong_png())
+            self._events.add(wrong, record.step)
+        for name, right, false in zip(names, *record.seen.scores.taken(), strict=False):
+            self._curve(f"precision_recall/{name}", right, false, record.step)
+
+    def _curve(
+        self, tag: str, right: NDArray[np.int64], false: NDArray[np.int64], step: int
+    ) -> None:
+        """Write a precision-recall curve from what is taken at each threshold, int64[T] each."""
+        precision = right / np.maximum(right + false, 1)
+        recall = right / max(right[0], 1)
+        rows = (right, false, false[0] - false, right[0] - right, precision, recall)
+        self._events.add(summary.pr_curve_raw(tag, *rows, num_thresholds=len(right)), step)
 
 
 def trim_tensorboard(folder: Path, step: int) -> None:
@@ -49,38 +105,8 @@ def trim_tensorboard(folder: Path, step: int) -> None:
     def stays(tag: str, of_step: int) -> bool:
         if of_step == 0:
             return step > 0
-        event = "train" if tag.startswith(TRAINING_GROUPS) else "eval"
+        event = "train" if tag.startswith(TRAINING) else "eval"
         return comes_before_saving(event, of_step, step)
 
     for path in sorted(folder.glob(PATTERN)):
         cut_events(path, stays)
-
-
-TRAINING_GROUPS = ("loss/train", "lr", "throughput/", "time/", "amp/")
-"""How the tags of training records begin."""
-
-
-def _of_training(record: TrainRecord) -> dict[str, float | None]:
-    return {
-        "loss/train": record.loss,
-        "lr": record.lr,
-        "throughput/images_per_s": record.images_per_s,
-        "time/step_ms": record.step_ms,
-        "time/data_wait_ms": record.data_wait_ms,
-        "amp/loss_scale": record.loss_scale,
-        "amp/skipped_steps": record.skipped_steps,
-    }
-
-
-def _of_evaluation(record: EvalRecord) -> dict[str, float | None]:
-    if record.weights != "last":
-        return {
-            f"loss/eval_{record.weights}": record.loss,
-            f"accuracy/eval_{record.weights}": record.accuracy,
-        }
-    return {
-        "loss/eval": record.loss,
-        "accuracy/eval": record.accuracy,
-        "f1/macro": record.macro_f1,
-        **{f"f1/{one['name']}": one["f1"] for one in record.per_class},
-    }

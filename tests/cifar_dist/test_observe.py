@@ -18,6 +18,7 @@ from cifar_dist.metrics.tally import Tally
 from cifar_dist.observe.confusion_table import confusion_table
 from cifar_dist.observe.console import ConsoleLines, Span, duration
 from cifar_dist.observe.metrics_file import MetricsFile
+from cifar_dist.observe.opening import Opening
 from cifar_dist.observe.progress import ProgressFile
 from cifar_dist.observe.records import (
     CheckpointRecord,
@@ -117,7 +118,7 @@ def test_a_full_disk_is_said_once_and_does_not_raise(
 
 
 def test_tensorboard_reads_back_every_scalar(tmp_path: Path) -> None:
-    board = TensorBoard(tmp_path, recipe_yaml="model:\n  name: lenet5")
+    board = TensorBoard(tmp_path, Opening("model:\n  name: lenet5", {"lr": 0.1}))
     board.record(train_record())
     board.record(evaluation())
     board.close()

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cifar_dist.metrics.tally import Tally
 from cifar_dist.observe.event_file import PATTERN
 from cifar_dist.observe.metrics_file import MetricsFile, is_finished, trim_metrics
+from cifar_dist.observe.opening import Opening
 from cifar_dist.observe.records import (
     CheckpointRecord,
     EndRecord,
@@ -96,11 +97,11 @@ def points(folder: Path) -> dict[str, list[int]]:
 
 
 def test_tensorboard_finds_every_step_once_after_a_kill(tmp_path: Path) -> None:
-    tell(TensorBoard(tmp_path, recipe_yaml="a: 1"), 1, 5)
+    tell(TensorBoard(tmp_path, Opening("a: 1", {"lr": 0.1})), 1, 5)
     trim_tensorboard(tmp_path, 3)
     assert points(tmp_path)["loss/train"] == [1, 2, 3]
     assert points(tmp_path)["loss/eval"] == points(tmp_path)["f1/cat"] == [1, 2]
-    board = TensorBoard(tmp_path, recipe_yaml="a: 2")
+    board = TensorBoard(tmp_path, Opening("a: 2", {"lr": 0.1}))
     board.record(evaluation(3))
     tell(board, 4, 6)
     assert len(list(tmp_path.glob(PATTERN))) == 2
@@ -111,25 +112,26 @@ def test_tensorboard_finds_every_step_once_after_a_kill(tmp_path: Path) -> None:
 
 
 def test_points_before_a_torn_record_are_kept(tmp_path: Path) -> None:
-    tell(TensorBoard(tmp_path, recipe_yaml="a: 1"), 1, 5)
+    tell(TensorBoard(tmp_path, Opening("a: 1", {"lr": 0.1})), 1, 5)
     file = next(tmp_path.glob(PATTERN))
     file.write_bytes(file.read_bytes()[:-7])
     trim_tensorboard(tmp_path, 9)
-    steps = points(tmp_path)
-    assert steps["loss/train"] == [1, 2, 3, 4, 5]
-    assert steps["f1/dog"] == [1, 2, 3, 4]
+    assert points(tmp_path)["f1/dog"] == [1, 2, 3, 4, 5]
+    found = EventAccumulator(str(tmp_path), size_guidance={"images": 0})
+    found.Reload()
+    assert [one.step for one in found.Images("images/confusion_matrix")] == [1, 2, 3, 4]
 
 
 def test_a_run_that_begins_anew_keeps_no_point(tmp_path: Path) -> None:
-    tell(TensorBoard(tmp_path, recipe_yaml="a: 1"), 1, 2)
+    tell(TensorBoard(tmp_path, Opening("a: 1", {"lr": 0.1})), 1, 2)
     trim_tensorboard(tmp_path, 0)
     assert list(tmp_path.iterdir()) == []
-    tell(TensorBoard(tmp_path, recipe_yaml="a: 1"), 1, 2)
+    tell(TensorBoard(tmp_path, Opening("a: 1", {"lr": 0.1})), 1, 2)
     assert points(tmp_path)["lr"] == [1, 2]
 
 
 def test_points_are_on_disk_as_soon_as_they_are_recorded(tmp_path: Path) -> None:
-    board = TensorBoard(tmp_path, recipe_yaml="a: 1")
+    board = TensorBoard(tmp_path, Opening("a: 1", {"lr": 0.1}))
     board.record(replace(TRAIN, step=7))
     assert points(tmp_path)["loss/train"] == [7]
     board.close()
@@ -140,7 +142,7 @@ def test_a_full_disk_is_said_once_and_does_not_raise(
 ) -> None:
     from tests.cifar_dist.test_observe import largest_file
 
-    board = TensorBoard(tmp_path, recipe_yaml="a: 1")
+    board = TensorBoard(tmp_path, Opening("a: 1", {"lr": 0.1}))
     size = next(tmp_path.glob(PATTERN)).stat().st_size
     with caplog.at_level(logging.WARNING), largest_file(size + 100):
         tell(board, 1, 3)
