@@ -14,8 +14,8 @@ from cifar_dist.observe.event_file import PATTERN, EventFile, cut_events
 from cifar_dist.observe.health import Sampler
 from cifar_dist.observe.opening import Opening, picture
 from cifar_dist.observe.pictures import confusion_picture
-from cifar_dist.observe.records import EndRecord, EvalRecord, Record, TrainRecord
-from cifar_dist.observe.tags import TRAINING, of_evaluation, of_training
+from cifar_dist.observe.records import CheckpointRecord, EndRecord, EvalRecord, Record, TrainRecord
+from cifar_dist.observe.tags import TRAINING, of_checkpoint, of_evaluation, of_training
 
 
 class TensorBoard:
@@ -56,6 +56,8 @@ class TensorBoard:
                 self._scalars(record.step, of_evaluation(record))
                 if record.weights == "last" and self._has_pictures(record):
                     self._pictures(record)
+            case CheckpointRecord():
+                self._scalars(record.step, of_checkpoint(record))
             case EndRecord() if self._step > 0:
                 _, _, end = summary.hparams({}, {})
                 self._events.add(end, self._step)

@@ -15,7 +15,15 @@ from cifar_dist.config import find_recipe, load_config
 from cifar_dist.metrics.score_bins import ScoreBins
 from cifar_dist.observe.opening import hparams_of, opening_of
 from cifar_dist.observe.pictures import contact_sheet
-from cifar_dist.observe.records import EndRecord, EvalRecord, Seen, TrainRecord, to_json
+from cifar_dist.observe.records import (
+    CheckpointRecord,
+    EndRecord,
+    EvalRecord,
+    Record,
+    Seen,
+    TrainRecord,
+    to_json,
+)
 from cifar_dist.observe.tags import LAYOUT
 from cifar_dist.observe.tensorboard import TensorBoard, trim_tensorboard
 
@@ -33,10 +41,16 @@ EVALUATION = EvalRecord(
         ScoreBins.empty(2).plus([[1, 0], [0, 1], [2, 0]], [0, 1, 1], [True] * 3), lambda: SHEET
     ),
 )
+TAGS = (
+    "ranks/step_ms/rank_2",
+    "ranks/slowest_rank",
+    "ranks/slowest_to_median",
+    "checkpoint/seconds",
+)
 TRAINED = TrainRecord(1, 5, 1.25, 0.05, 1234.5, 51.8, 0.2, 1024.0, 2)
 
 
-def recorded(folder: Path, *records: EvalRecord | TrainRecord | EndRecord) -> EventAccumulator:
+def recorded(folder: Path, *records: Record) -> EventAccumulator:
     config = load_config(find_recipe("lenet5"), ["train.seed=7"]).config
     opening = opening_of(config, global_batch_size=64, world_size=2, batch_png=lambda: SHEET)
     board = TensorBoard(folder, opening, has_pictures=lambda record: record.step % 2 == 1)
@@ -107,6 +121,23 @@ def test_not_every_evaluation_is_drawn_and_none_of_other_weights(tmp_path: Path)
     found = recorded(tmp_path, replace(EVALUATION, step=4), average)
     assert found.Tags()["images"] == ["images/augmented_batch"]
     assert [one.step for one in found.Scalars("accuracy/eval")] == [4]
+
+
+def test_the_slowest_rank_is_named(tmp_path: Path) -> None:
+    ranks = [10.0, 10.0, 25.0, 10.0]
+    found = recorded(
+        tmp_path,
+        replace(TRAINED, rank_step_ms=ranks),
+        CheckpointRecord(5, "ckpt/step_00000005", save_s=0.5),
+        replace(TRAINED, step=6),
+    )
+    points = {tag: [(one.step, one.value) for one in found.Scalars(tag)] for tag in TAGS}
+    assert points == {
+        "ranks/step_ms/rank_2": [(5, 25.0)],
+        "ranks/slowest_rank": [(5, 2.0)],
+        "ranks/slowest_to_median": [(5, 2.5)],
+        "checkpoint/seconds": [(5, 0.5)],
+    }
 
 
 def test_what_pictures_are_made_of_is_not_in_the_metrics() -> None:
