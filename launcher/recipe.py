@@ -25,7 +25,7 @@ from launcher.contract import EXIT_TEMPORARY, EXIT_USAGE
 from launcher.errors import LauncherError, NotReadyError, UsageError
 from launcher.resume import NONE
 from launcher.supervision.samples import read_stat
-from launcher.supervision.signals import STOPPING, Signals
+from launcher.supervision.signals import PASSED_ON, STOPPING, Signals
 
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 5.0
@@ -125,7 +125,7 @@ def check_recipe(
         code = _end_of(child)
     if code in (EXIT_USAGE, EXIT_TEMPORARY):
         raise RecipeRefusedError(code)
-    if code < 0 and -code in STOPPING:
+    if -code in (*STOPPING, *PASSED_ON):
         raise CheckStoppedError(-code)
     try:
         if code != 0:

@@ -15,7 +15,6 @@ from launcher.words import processes_in_words, ranks_in_words
 
 AFTER_KILL_S = 5.0
 """How long a killed process may take to go: in an uninterruptible wait it cannot."""
-SCHEDULER_GRACE_S = 0.25
 SETTLE_S = 0.25
 
 
@@ -88,16 +87,15 @@ class Ladder:
         self._say(f"{why}: SIGKILL to {ranks_in_words(running)}")
 
     def end_scheduler(self, on_end: Callable[[Child], None]) -> None:
-        """End the scheduler: it has nothing to save, so it gets no more than a moment."""
+        """End the scheduler: it has nothing to save, and hears no polite signal."""
         scheduler = self._group.scheduler
         if scheduler is None:
             return
-        for number, wait_s in ((signal.SIGTERM, SCHEDULER_GRACE_S), (signal.SIGKILL, AFTER_KILL_S)):
-            scheduler.signal(number)
-            deadline_s = time.monotonic() + wait_s
-            while scheduler.runs and (rest_s := deadline_s - time.monotonic()) > 0:
-                for child in self._group.wait(rest_s).ended:
-                    on_end(child)
+        scheduler.signal(signal.SIGKILL)
+        deadline_s = time.monotonic() + AFTER_KILL_S
+        while scheduler.runs and (rest_s := deadline_s - time.monotonic()) > 0:
+            for child in self._group.wait(rest_s).ended:
+                on_end(child)
 
     def sweep(self, protection: Protection) -> tuple[int, ...]:
         """End what the workers have left behind; return the pids that cannot be ended."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from launcher.contract import JOB_TAG
 from launcher.plan import ProcessPlan
-from launcher.supervision.signals import HANDLED
+from launcher.supervision.signals import HANDLED, PASSED_ON, STOPPING
 
 _PR_SET_PDEATHSIG = 1
 _FILES_PER_CHILD = 4
@@ -88,7 +88,8 @@ def start(plan: ProcessPlan, *, job_id: str, log: Path) -> Child:
     """Start a worker or the scheduler; call from the main thread only.
 
     It gets its own session, dies with the launcher's main thread, writes to ``log`` (appended, both
-    streams, no pipe between) and reads from /dev/null.
+    streams, no pipe between) and reads from /dev/null. The scheduler is deaf to polite signals:
+    Slurm sends them to every process of a step, and ranks that save need it to the end.
 
     Raises:
         OSError: it could not be started.
@@ -100,7 +101,11 @@ def start(plan: ProcessPlan, *, job_id: str, log: Path) -> Child:
             plan.command,
             environment=child_environment(os.environ, plan.environment, job_id),
             output=output,
-            prepare=_tied_to(os.getpid(), () if plan.binds_late else plan.cpus),
+            prepare=_tied_to(
+                os.getpid(),
+                cpus=() if plan.binds_late else plan.cpus,
+                blocked=(*STOPPING, *PASSED_ON) if plan.is_scheduler else (),
+            ),
         )
     except subprocess.SubprocessError as error:
         raise OSError(f"its CPU affinity {list(plan.cpus)} was refused") from error
@@ -169,7 +174,7 @@ def spawn(
     return Child(popen.pid, pidfd, time.monotonic_ns())
 
 
-def _tied_to(parent: int, cpus: tuple[int, ...]) -> Callable[[], None]:
+def _tied_to(parent: int, *, cpus: tuple[int, ...], blocked: Sequence[int]) -> Callable[[], None]:
     """Return what a worker runs between fork and exec."""
 
     def prepare() -> None:
@@ -178,12 +183,8 @@ def _tied_to(parent: int, cpus: tuple[int, ...]) -> Callable[[], None]:
             os._exit(1)
         if cpus:
             os.sched_setaffinity(0, cpus)
-        _default_signals()
+        for number in HANDLED:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     return prepare
-
-
-def _default_signals() -> None:
-    for number in HANDLED:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())

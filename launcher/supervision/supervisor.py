@@ -70,6 +70,8 @@ class Supervisor:
         self._comeback = Comeback(failed_ns, ranks, paths=site.paths, tell=self._tell, say=say)
         self._stop: Stop | None = None
         self._asked_to_stop = False
+        self._passed_on: set[int] = set()
+        self._first_code = 0
 
     def run(self, *, when_ready: Callable[[], None] = lambda: None) -> AttemptOutcome:
         """Run the attempt to its end; nothing of it is left then, or the outcome says what."""
@@ -149,12 +151,24 @@ class Supervisor:
         is_worker = rank != SCHEDULER
         if self._stop is None and (is_worker or self._group.workers()):
             who = f"rank {rank}" if is_worker else "the scheduler"
-            self._begin_stop(Stop(Reason.FAILURE, f"{who} {status_in_words(code)}"))
+            self._first_code = code
+            self._begin_stop(self._why(f"{who} {status_in_words(code)}", code))
+
+    def _why(self, detail: str, code: int) -> Stop:
+        """Return a failure; who ends by a signal that we have passed on has only obeyed.
+
+        cifar_dist saves at SIGUSR1, and then ends as SIGTERM would end it.
+        """
+        obeys = {-number for number in (*self._passed_on, signal.SIGTERM)}
+        if self._passed_on and code in obeys:
+            return Stop(Reason.STOPPED, detail, signal=-code)
+        return Stop(Reason.FAILURE, detail)
 
     def _on_signal(self, number: int) -> None:
         if number in STOPPING:
             self._on_stop_signal(number)
         elif number in PASSED_ON or number == signal.SIGCONT:
+            self._passed_on |= {number} & set(PASSED_ON)
             self._group.signal_workers(number, ends=False)
         elif number == signal.SIGTSTP:
             self._group.signal_workers(signal.SIGSTOP, ends=False)
@@ -164,11 +178,15 @@ class Supervisor:
         """Begin the stop, or end the grace when asked again.
 
         A terminal that is closed may send SIGHUP twice (the kernel and the shell), so that a second
-        SIGHUP is no sign of haste.
+        SIGHUP is no sign of haste. Slurm signals every process of a step, in any order: a worker
+        that ended by the same signal before us has not failed.
         """
         name = signal.Signals(number).name
+        self._tell("signal", name=name)
         if self._stop is None:
             self._begin_stop(Stop(Reason.STOPPED, f"{name} to the launcher", signal=number))
+        elif self._stop.reason is Reason.FAILURE and self._first_code == -number:
+            self._stop = self._stop._replace(reason=Reason.STOPPED, signal=number)
         elif self._asked_to_stop and number != signal.SIGHUP:
             self._ladder.kill(f"{name} again")
         self._asked_to_stop = True

@@ -14,8 +14,9 @@ import pytest
 from conftest import BOOT, LONG_S, PlanMaker, is_alive, wait_for, worker_command
 
 from launcher.contract import JOB_TAG
-from launcher.plan import ProcessPlan
+from launcher.plan import SCHEDULER, ProcessPlan
 from launcher.supervision.process import Child, child_environment, start
+from launcher.supervision.signals import PASSED_ON, STOPPING
 
 SHOW = (
     "import json, os, signal, sys; "
@@ -53,6 +54,12 @@ def test_a_child_has_its_own_session_default_signals_and_no_input(tmp_path: Path
     assert shown["session"]
     assert shown["blocked"] == []
     assert shown["term"] == signal.SIG_DFL
+
+
+def test_the_scheduler_is_deaf_to_signals_that_a_whole_step_gets(tmp_path: Path) -> None:
+    finish(start(python(SHOW, rank=SCHEDULER), job_id="j", log=tmp_path / "log"))
+    shown = json.loads((tmp_path / "log").read_text().splitlines()[0])
+    assert set(shown["blocked"]) == {*STOPPING, *PASSED_ON}
 
 
 def test_a_child_gets_the_overlay_the_tag_and_its_cores(

@@ -287,6 +287,32 @@ def test_user_signals_are_passed_on(launch: Callable[..., Launch]) -> None:
     assert outcome["reason"] == "SUCCESS"
 
 
+def test_a_worker_that_obeys_a_user_signal_has_not_failed(launch: Callable[..., Launch]) -> None:
+    program = (
+        "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: os.kill(os.getpid(), 15)); "
+        "print('ready', flush=True)\nwhile True: signal.pause()"
+    )
+    job = launch(*[(sys.executable, "-c", program)] * 2)
+    job.wait_until_ready()
+    job.process.send_signal(signal.SIGUSR1)
+    (outcome,) = job.outcomes()
+    assert (outcome["reason"], outcome["signal"]) == ("STOPPED", signal.SIGTERM)
+
+
+def test_a_worker_that_got_the_signal_of_all_processes_first_has_not_failed(
+    launch: Callable[..., Launch],
+) -> None:
+    job = launch(SLEEPS, STUBBORN, grace_s=600)
+    job.wait_until_ready()
+    os.kill(job.pid_of(0), signal.SIGTERM)
+    wait_for(lambda: any(one["event"] == "term" for one in job.events), "the first step down")
+    job.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: any(one["event"] == "signal" for one in job.events), "the signal is noted")
+    job.process.send_signal(signal.SIGINT)
+    (outcome,) = job.outcomes()
+    assert (outcome["reason"], outcome["signal"]) == ("STOPPED", signal.SIGTERM)
+
+
 def test_ctrl_z_stops_all_and_continuing_wakes_all(launch: Callable[..., Launch]) -> None:
     job = launch(SLEEPS, SLEEPS)
     job.wait_until_ready()
