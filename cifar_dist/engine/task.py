@@ -81,6 +81,10 @@ class TrainTask:
         whole = train.epochs * self.batches.steps_per_epoch
         return whole if train.max_steps is None else min(whole, train.max_steps)
 
+    def epoch_of(self, step: int) -> int:
+        """Return the epoch of a step; both count from 1."""
+        return -(-step // self.batches.steps_per_epoch)
+
 
 def build_eval_task(
     config: Config, context: DistContext, images: Dataset, *, split: Split = "test"

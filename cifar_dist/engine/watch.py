@@ -104,7 +104,7 @@ class Watch:
         task = self._task
         report = BadNumbers(
             fault,
-            epoch=-(-fault.step // task.batches.steps_per_epoch),
+            epoch=task.epoch_of(fault.step),
             losses=[] if losses is None else [f"{loss:g}" for loss in losses],
             loss_scale=self._loss_scale,
             lr=float(task.rates[fault.step - 1]),

@@ -191,7 +191,7 @@ def _with_checkpoint(base: Job, other: Job, run_dir: Path) -> str:
     shutil.rmtree(newest)
     shutil.copytree(other.run_dir / "ckpt" / newest.name, newest)
     job = Job(run_dir, overrides=LONG)
-    said = finish(job, expected=1)
+    said = finish(job, expected=2)
     require("train.seed: 5 in the checkpoint, 0 now" in said, f"not refused:\n{said[-2000:]}")
     require(not _lost(base, job), f"lost: {_lost(base, job)}")
     return "checkpoint"
