@@ -326,7 +326,7 @@ class _Job(NamedTuple):
             "verdict",
             attempt=last.attempt,
             exit_code=verdict.exit_code,
-            root_cause_rank=self._root_cause_rank(verdict),
+            root_cause_rank=verdict.root_cause_rank,
             reason=verdict.reason.name.lower(),
             explanation=verdict.explanation,
         )
@@ -336,10 +336,6 @@ class _Job(NamedTuple):
         with suppress(OSError):
             self.manifest.write_end(outcomes, verdict)
         return verdict, f"launcher: {text}\n"
-
-    def _root_cause_rank(self, verdict: Verdict) -> int | None:
-        end = self.team.job_end if self.team is not None else None
-        return end.root_cause_rank if end is not None else verdict.root_cause_rank
 
 
 def _worth_a_restart(outcome: AttemptOutcome) -> bool:

@@ -36,6 +36,7 @@ from launcher.supervision.signals import Signals
 from launcher.terminal.console import write_error
 
 TOKEN = "LAUNCHER_TOKEN"
+_RUN_DIR = "  run directory:"
 _READY_S = 1800.0
 """How long nodes may differ in checking a recipe: one of them may be downloading the data."""
 _MARGIN_S = 10.0
@@ -198,8 +199,9 @@ class Team:
         """Return what the attempts need to know of the others."""
 
         def decide(outcomes: Sequence[AttemptOutcome], may_restart: bool) -> str | None:
+            end = own_end(plan, outcomes[-1])
             self.job_end = self.peers.agree(
-                own_end(plan, outcomes[-1]),
+                replace(end, report=self._for_others(end.report, plan.run_dir)),
                 Bounds(self.spec.grace_s + AFTER_KILL_S + _MARGIN_S, self.spec.exit_skew_s),
                 wait=wait_for(self.peers, signals),
                 may_restart=may_restart,
@@ -209,8 +211,13 @@ class Team:
         return Company(self.peers, self.first_attempt, decide)
 
     def common(self, verdict: Verdict) -> Verdict:
-        """Return this node's verdict with the exit code that all nodes have."""
-        return replace(verdict, exit_code=self.job_end.code) if self.job_end else verdict
+        """Return this node's verdict with the exit code and the rank to blame that all have."""
+        end = self.job_end
+        if end is None:
+            return verdict
+        if end.node_rank == self.place.node_rank:
+            return replace(verdict, exit_code=end.code)
+        return replace(verdict, exit_code=end.code, cause=None, elsewhere=end.root_cause_rank)
 
     def last_words(self, own: str) -> str:
         """Return the report of the job: this node's own, or that of the node that failed."""
@@ -220,12 +227,23 @@ class Team:
         lines = own.splitlines()
         report = end.report.splitlines()[1:] if self.place.nnodes <= _FEW or self.is_head else []
         theirs = [line for line in report if not line.startswith("  exit code:")]
-        places = [line for line in lines if line.startswith("  run directory:")]
-        own_place = [line.replace("run directory", "this node's run directory") for line in places]
+        places = [line for line in lines if line.startswith(_RUN_DIR)]
+        own_place = [
+            line.replace("run directory", "this node's run directory")
+            for line in places
+            if line not in theirs
+        ]
         is_news = lines and not lines[0].startswith("node ") and lines[0] not in end.headline
         ended = [f"  this node: {lines[0]}"] if is_news else []
-        keep = own_place if not self.is_shared or not theirs else []
-        return "\n".join([end.headline, *theirs, *ended, *keep, f"  exit code: {end.code}"])
+        return "\n".join([end.headline, *theirs, *ended, *own_place, f"  exit code: {end.code}"])
+
+    def _for_others(self, report: str, run_dir: Path) -> str:
+        """Return this node's report as the others read it, who may not see its disk."""
+        if self.is_shared:
+            return report
+        place = f"  run directory on {self.place.name or self.host.name}: {run_dir}"
+        lines = report.splitlines()
+        return "\n".join(place if line.startswith(_RUN_DIR) else line for line in lines)
 
 
 def meet(spec: LaunchSpec, place: Place, host: Host, layout: Layout | None) -> Team:

@@ -67,7 +67,8 @@ class Verdict:
     """What one attempt comes to.
 
     ``cause`` is the root cause, None where no rank failed by itself. ``secondary`` are the ranks
-    that failed because of it, ``stopped`` those that the launcher ended.
+    that failed because of it, ``stopped`` those that the launcher ended. ``elsewhere`` is the rank
+    to blame where it runs on another node.
     """
 
     exit_code: int
@@ -76,10 +77,13 @@ class Verdict:
     secondary: tuple[int, ...] = ()
     stopped: tuple[int, ...] = ()
     explanation: str = ""
+    elsewhere: int | None = None
 
     @property
     def root_cause_rank(self) -> int | None:
         """The rank to blame; None for nobody, and for the scheduler, which has no rank."""
+        if self.elsewhere is not None:
+            return self.elsewhere
         return None if self.cause is None or self.cause.rank < 0 else self.cause.rank
 
 

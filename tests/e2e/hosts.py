@@ -1,4 +1,7 @@
-"""Two hosts on one machine: network namespaces with a cable between, and names of their own."""
+"""Two hosts on one machine: network namespaces with a cable between, and names of their own.
+
+Where the line between them does not matter, the loopback stands for both.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from launcher.planning.ports import PortReservation
+
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = ("10.213.7.1", "10.213.7.2")
+PORT = 8118
 LIMIT_S = 120
 
 
@@ -44,19 +50,18 @@ class Launched:
 
 
 @dataclass
-class Hosts:
-    """Two hosts ``host-0`` and ``host-1`` with the addresses of :data:`ADDRESSES`."""
+class Loopback:
+    """Launchers of several nodes on this host."""
 
-    names: tuple[str, str]
     cwd: Path
+    master: str = "127.0.0.1"
+    port: int = field(default_factory=lambda: _free_port())
     started: list[Launched] = field(default_factory=list)
 
     def run(self, host: int, *command: object, **environ: str) -> Launched:
         """Start a command on a host, whose process is the command itself."""
-        inside = f'hostname host-{host} && exec "$@"'
-        prefix = ["ip", "netns", "exec", self.names[host], "unshare", "--uts", "sh", "-c", inside]
         process = subprocess.Popen(
-            [*prefix, "sh", *map(str, command)],
+            [*self._prefix(host), *map(str, command)],
             cwd=self.cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -69,13 +74,35 @@ class Hosts:
 
     def launch(self, node_rank: int, *arguments: object, **environ: str) -> Launched:
         """Start the launcher of a node; later arguments beat what stands here."""
-        own = ["--nnodes", 2, "--node-rank", node_rank, "--master-addr", ADDRESSES[0]]
-        command = [sys.executable, "-m", "launcher", "--device-target", "CPU", *own]
-        return self.run(node_rank, *command, *arguments, **environ)
+        own = ["--nnodes", 2, "--node-rank", node_rank, "--master-addr", self.master]
+        own += ["--master-port", self.port, "--device-target", "CPU"]
+        return self.run(node_rank, sys.executable, "-m", "launcher", *own, *arguments, **environ)
 
     def pair(self, *arguments: object) -> tuple[Launched, Launched]:
         """Start the same command on both."""
         return self.launch(0, *arguments), self.launch(1, *arguments)
+
+    def close(self) -> None:
+        for one in self.started:
+            if one.process.poll() is None:
+                one.process.send_signal(signal.SIGKILL)
+                one.process.wait(20)
+
+    def _prefix(self, host: int) -> list[str]:
+        del host
+        return []
+
+
+@dataclass
+class Hosts(Loopback):
+    """Two hosts ``host-0`` and ``host-1`` with the addresses of :data:`ADDRESSES`."""
+
+    names: tuple[str, str] = ("", "")
+
+    def _prefix(self, host: int) -> list[str]:
+        inside = f'hostname host-{host} && exec "$@"'
+        namespace = ["ip", "netns", "exec", self.names[host]]
+        return [*namespace, "unshare", "--uts", "sh", "-c", inside, "sh"]
 
     def cut(self) -> None:
         """Pull the cable: packets are lost without a word, as behind a dead switch.
@@ -85,6 +112,11 @@ class Hosts:
         for name, other in zip(self.names, reversed(ADDRESSES), strict=True):
             ip("-n", name, "neighbour", "replace", other, "lladdr", "02:00:00:00:00:99",
                "dev", "eth0", "nud", "permanent")  # fmt: skip
+
+
+def _free_port() -> int:
+    with closing(PortReservation()) as ports:
+        return ports.choose()
 
 
 def why_not() -> str:
@@ -107,7 +139,7 @@ def why_not() -> str:
 def two_hosts(cwd: Path) -> Iterator[Hosts]:
     """Make two hosts, and take them away with everything that runs there."""
     names = (f"t{os.getpid()}a", f"t{os.getpid()}b")
-    hosts = Hosts(names, cwd)
+    hosts = Hosts(cwd, ADDRESSES[0], PORT, names=names)
     try:
         for name in names:
             ip("netns", "add", name)
@@ -119,9 +151,6 @@ def two_hosts(cwd: Path) -> Iterator[Hosts]:
             ip("-n", name, "link", "set", "lo", "up")
         yield hosts
     finally:
-        for one in hosts.started:
-            if one.process.poll() is None:
-                one.process.send_signal(signal.SIGKILL)
-                one.process.wait(20)
+        hosts.close()
         for name in names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=20)

@@ -102,20 +102,6 @@ def test_the_exit_code_of_the_root_cause_is_that_of_all_hosts(
     assert [one.code for one in both(hosts.pair(*PLAIN, "--", failing))] == [7, 7]
 
 
-def test_each_host_says_where_its_own_disk_has_the_logs(
-    hosts: Hosts, tmp_path: Path, script: Callable[..., Path]
-) -> None:
-    worker = script(seconds=0)
-    pair = [
-        hosts.launch(rank, *PLAIN, "--run-dir", f"disk_{rank}", "--", worker) for rank in (0, 1)
-    ]
-    first, second = both(pair)
-    assert (first.code, second.code) == (0, 0), first.said + second.said
-    assert "run directory disk_1 (on a disk of this node)" in second.said
-    assert (tmp_path / "disk_1" / "logs" / "attempt_0" / "rank_1.log").exists()
-    assert not (tmp_path / "disk_0" / "logs" / "attempt_0" / "rank_1.log").exists()
-
-
 def test_a_cut_line_ends_both_hosts_and_each_names_the_other(
     hosts: Hosts, tmp_path: Path, script: Callable[..., Path]
 ) -> None:
