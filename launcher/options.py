@@ -50,6 +50,8 @@ class LaunchSpec(NamedTuple):
     hang_timeout_s: float = 300.0
     first_step_timeout_s: float = 1800.0
     exit_skew_s: float = 300.0
+    straggler_factor: float = 1.5
+    straggler_time_s: float = 3.0
     console: frozenset[int] | None = frozenset({0})
     dry_run: bool = False
 
@@ -109,6 +111,16 @@ def _seconds(text: str) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise ValueError("must be a number of seconds, 0 or more")
+    return value
+
+
+def _factor(text: str) -> float:
+    try:
+        value = _seconds(text)
+    except ValueError:
+        value = math.nan
+    if value != 0 and not 1 < value <= 1000:
+        raise ValueError("must be a number above 1, at most 1000; 0 = off")
     return value
 
 
@@ -213,6 +225,11 @@ OPTIONS: tuple[Option, ...] = (
            "the same until a rank's first step (graph compilation); 0 = off"),
     Option("exit-skew", "exit_skew_s", FAILURE, "S", "300", _seconds,
            "some ranks ended well, others still run for so many seconds = hang; 0 = off"),
+    Option("straggler-factor", "straggler_factor", FAILURE, "F", "1.5", _factor,
+           "a rank that takes so many times as long for a step as the others is named, with what "
+           "its host is doing; 0 = off"),
+    Option("straggler-time", "straggler_time_s", FAILURE, "S", "3", _seconds,
+           "for how long, and for 5 steps at least, a rank must be that slow to be named"),
     Option("run-dir", "run_dir", OUTPUT, "DIR", "", _path,
            "folder for everything that this run writes; default: runs/<recipe or script>/<time>"),
     Option("console", "console", OUTPUT, "RANKS", "rank0", _console,

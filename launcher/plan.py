@@ -91,6 +91,8 @@ class Policy(NamedTuple):
     hang_timeout_s: float = 300.0
     first_step_timeout_s: float = 1800.0
     exit_skew_s: float = 300.0
+    straggler_factor: float = 1.5
+    straggler_time_s: float = 3.0
 
 
 def to_json(plan: Plan) -> dict[str, Any]:

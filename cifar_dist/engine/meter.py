@@ -65,6 +65,10 @@ class Meter:
         self.train_s = 0.0
         self.compile_s: float | None = None
 
+    def waits_for_batch(self) -> None:
+        """Call before the wait for a batch, where there was more than the step since the last."""
+        self._step_start = self._clock()
+
     def batch_arrived(self) -> None:
         """Call between the wait for a batch and its step."""
         self._data_wait_s += self._clock() - self._step_start

@@ -91,3 +91,4 @@ def _train(run: Run) -> None:
                 run.evaluate()
             run.outlets.release()
             run.vote.tick()
+            meter.waits_for_batch()

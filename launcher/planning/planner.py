@@ -278,4 +278,6 @@ def policy(spec: LaunchSpec) -> Policy:
         hang_timeout_s=spec.hang_timeout_s,
         first_step_timeout_s=spec.first_step_timeout_s,
         exit_skew_s=spec.exit_skew_s,
+        straggler_factor=spec.straggler_factor,
+        straggler_time_s=spec.straggler_time_s,
     )

@@ -1,4 +1,4 @@
-"""Looks for ranks that make no progress, and for ranks that go on when others have ended well."""
+"""Looks for ranks that make no progress, are slow, or go on when others have ended well."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from launcher.supervision import watch
 from launcher.supervision.ladder import Stop
 from launcher.supervision.process import Child
 from launcher.supervision.samples import Sampler
+from launcher.supervision.stragglers import Stragglers
 from launcher.words import ranks_in_words
 
 SKEW_WARNING_S = 10.0
@@ -35,6 +36,7 @@ class Lookout:
         self._tell = tell
         self._say = say
         self._sampler = Sampler(paths, attempt, policy)
+        self._stragglers = Stragglers(policy, paths=paths, tell=tell, say=say)
         self._last_good_end_s: float | None = None
         self._warned = False
         self.first_step: int | None = None
@@ -46,7 +48,8 @@ class Lookout:
 
     def due_s(self) -> float | None:
         """Return when to look next, on the monotonic clock; None: there is nothing to wait for."""
-        due = [self._sampler.due_s(time.monotonic())]
+        now_s = time.monotonic()
+        due = [self._sampler.due_s(now_s), self._stragglers.due_s(now_s)]
         if self._last_good_end_s is not None:
             waits = [self._policy.exit_skew_s] if self._policy.exit_skew_s > 0 else []
             waits += [] if self._warned else [SKEW_WARNING_S]
@@ -58,11 +61,14 @@ class Lookout:
         now_s = time.monotonic()
         due_s = self._sampler.due_s(now_s)
         if running and due_s is not None and now_s >= due_s:
-            pids = {rank: child.pid for rank, child in running.items()}
+            pids = _pids(running)
             hung = self._sampler.check(now_s, pids)
             self._note_first_step()
             if hung:
                 return self._hang(hung, pids)
+        slow_due_s = self._stragglers.due_s(now_s)
+        if running and slow_due_s is not None and now_s >= slow_due_s:
+            self._stragglers.look(now_s, _pids(running))
         return self._skew(running, now_s) if running else None
 
     def _note_first_step(self) -> None:
@@ -92,7 +98,7 @@ class Lookout:
         who = ranks_in_words(running)
         if 0 < limit_s <= over_s:
             self._tell("hang", ranks=list(running), limit_s=limit_s, why="exit skew")
-            pids = {rank: child.pid for rank, child in running.items()}
+            pids = _pids(running)
             self._sampler.check(now_s, pids)
             suspects, notes = self._take_stacks(pids)
             suspects = suspects or tuple(sorted(running))
@@ -118,3 +124,7 @@ class Lookout:
         answered = [rank for rank, stack in taken.items() if stack.answered]
         self._tell("stacks", ranks=sorted(taken), python=sorted(answered), suspects=suspects)
         return suspects, notes
+
+
+def _pids(running: Mapping[int, Child]) -> dict[int, int]:
+    return {rank: child.pid for rank, child in running.items()}

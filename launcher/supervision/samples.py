@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from launcher.contract import Progress, RunPaths, read_record
+from launcher.contract import RunPaths
 from launcher.plan import Policy
+from launcher.supervision.heartbeats import Heartbeats
 from launcher.supervision.watch import (
     Sample,
     Vitals,
@@ -31,7 +32,7 @@ class Stat(NamedTuple):
 
 
 class Sampler:
-    """Follows the ranks of one attempt; an unchanged heartbeat file is not read again."""
+    """Follows the ranks of one attempt."""
 
     def __init__(self, paths: RunPaths, attempt: int, policy: Policy) -> None:
         self._paths = paths
@@ -39,7 +40,7 @@ class Sampler:
         self._policy = policy
         self._interval_s = interval_s(policy)
         self._checked_s: float | None = None
-        self._heartbeats: dict[int, tuple[tuple[int, int], Progress | None]] = {}
+        self._heartbeats = Heartbeats(paths)
         self.vitals: dict[int, Vitals] = {}
 
     def due_s(self, now_s: float) -> float | None:
@@ -77,24 +78,12 @@ class Sampler:
         except OSError:
             log_bytes = 0
         return Sample(
-            progress=self._progress(rank),
+            progress=self._heartbeats.of(rank),
             log_bytes=log_bytes,
             cpu_s=stat.cpu_s if stat else 0.0,
             session_cpu_s=session_cpu_s,
             state=stat.state if stat else "X",
         )
-
-    def _progress(self, rank: int) -> Progress | None:
-        path = self._paths.progress(rank)
-        try:
-            status = os.stat(path)
-        except OSError:
-            return None
-        version = (status.st_mtime_ns, status.st_ino)
-        known = self._heartbeats.get(rank)
-        if known is None or known[0] != version:
-            known = self._heartbeats[rank] = (version, read_record(Progress, path))
-        return known[1]
 
 
 def read_stat(pid: int) -> Stat | None:

@@ -78,3 +78,15 @@ def test_an_interval_without_a_speed_has_no_paces() -> None:
     meter = Meter(Alone(), clock=clock)
     take(meter, clock, wait_s=1, step_s=30)
     assert meter.read().paces == ()
+
+
+def test_what_else_is_done_between_two_steps_is_no_wait_for_data() -> None:
+    clock = Clock()
+    meter = Meter(Alone(), clock=clock)
+    take(meter, clock, wait_s=0, step_s=30)
+    clock.now_s += 7
+    meter.waits_for_batch()
+    take(meter, clock, wait_s=1, step_s=2)
+    reading = meter.read()
+    assert reading.data_wait_s == pytest.approx(0.5)
+    assert reading.step_s == pytest.approx(10)

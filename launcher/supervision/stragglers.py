@@ -1,0 +1,161 @@
+"""Names the rank that holds up the others, and what its host is doing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from launcher.contract import RunPaths
+from launcher.host.busyness import Busyness, Counters
+from launcher.plan import Policy
+from launcher.supervision.heartbeats import Heartbeats
+from launcher.supervision.pace import Slow, Span, Track, slow_ranks
+from launcher.supervision.samples import Stat, read_stat
+
+INTERVAL_S = 0.5
+SAID_EVERY_S = 60.0
+"""A rank is named on the console at most so often; events are written each time."""
+
+_STATES = {
+    "R": "running",
+    "S": "sleeping",
+    "D": "waiting for a disk",
+    "T": "stopped by a signal",
+    "t": "stopped by a debugger",
+    "Z": "ended",
+    "X": "gone",
+}
+_LEAST_SHARE = 0.1
+
+
+class _Seen(NamedTuple):
+    """What was seen of a process since a time: its states, one a look, and its CPU time then."""
+
+    since_s: float
+    states: Counter[str]
+    first: Stat | None
+
+
+class Stragglers:
+    """Watches the running ranks of one attempt; ``tell`` writes an event, ``say`` a message."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        paths: RunPaths,
+        tell: Callable[..., None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._factor = policy.straggler_factor
+        self._window_s = policy.straggler_time_s
+        self._heartbeats = Heartbeats(paths)
+        self._tell = tell
+        self._say = say
+        self._tracks: dict[int, Track] = {}
+        self._seen: dict[int, _Seen] = {}
+        self._named: set[int] = set()
+        self._said_s: dict[int, float] = {}
+        self._counters, self._counted_s = Counters(), -math.inf
+        self._looked_s: float | None = None
+
+    def due_s(self, now_s: float) -> float | None:
+        """Return when to look next on the monotonic clock; None: it is switched off."""
+        if not self._factor:
+            return None
+        return now_s if self._looked_s is None else self._looked_s + INTERVAL_S
+
+    def look(self, now_s: float, pids: Mapping[int, int]) -> None:
+        """Take what the running ranks (``{rank: pid}``) tell, and name those that are slow."""
+        self._looked_s = now_s
+        if len(pids) < 2:
+            return
+        self._count(now_s)
+        for rank, pid in pids.items():
+            self._see(rank, pid, now_s)
+            track = self._tracks.setdefault(rank, Track(self._window_s))
+            track.add(self._heartbeats.of(rank))
+        known = {rank: self._tracks[rank].span() for rank in pids}
+        spans = {rank: span for rank, span in known.items() if span is not None}
+        slow = slow_ranks(spans, self._factor)
+        for rank, found in slow.items():
+            if rank not in self._named:
+                self._name(rank, found, pids[rank], now_s)
+        calm = set(spans) - set(slow_ranks(spans, (1 + self._factor) / 2))
+        for rank in sorted(self._named & calm):
+            self._named.remove(rank)
+            self._tell("straggler_end", rank=rank, step=self._step(rank))
+
+    def _count(self, now_s: float) -> None:
+        """Read the host's counters anew now and then: what they tell should be of late."""
+        if now_s - self._counted_s >= max(2 * self._window_s, 5.0):
+            self._counters, self._counted_s = Counters.read(), now_s
+
+    def _see(self, rank: int, pid: int, now_s: float) -> None:
+        stat = read_stat(pid)
+        seen = self._seen.get(rank)
+        if seen is None or now_s - seen.since_s > 2 * self._window_s:
+            seen = self._seen[rank] = _Seen(now_s, Counter(), stat)
+        seen.states[stat.state if stat else "X"] += 1
+
+    def _step(self, rank: int) -> int:
+        progress = self._heartbeats.of(rank)
+        return progress.step if progress else 0
+
+    def _name(self, rank: int, slow: Slow, pid: int, now_s: float) -> None:
+        self._named.add(rank)
+        host = Busyness.since(self._counters)
+        process = self._process(rank, pid, now_s)
+        step = self._step(rank)
+        self._tell(
+            "straggler",
+            rank=rank,
+            step=step,
+            factor=round(slow.factor, 3),
+            step_ms=round(1000 * slow.step_s, 3),
+            others_step_ms=round(1000 * slow.others_step_s, 3),
+            steps=slow.span.steps,
+            over_s=round(slow.span.elapsed_s, 3),
+            data_wait_share=_share(slow.span.data_wait_s, slow.span),
+            stalled_share=_share(slow.span.stalled_s, slow.span),
+            process=process,
+            host=host.to_json(),
+        )
+        if now_s - self._said_s.get(rank, -math.inf) >= SAID_EVERY_S:
+            self._said_s[rank] = now_s
+            self._say(
+                f"straggler: rank {rank} at step {step} takes {1000 * slow.step_s:,.0f} ms for a "
+                f"step, {slow.factor:.1f} times what the others take, over {slow.span.steps} steps "
+                f"and {slow.span.elapsed_s:.1f} s\n"
+                f"  its process: {_in_words(slow.span, process)}\n"
+                f"  its host: {host.in_words()}"
+            )
+
+    def _process(self, rank: int, pid: int, now_s: float) -> dict[str, Any]:
+        """Return the states of the process by their share of the looks, and the cores it used."""
+        seen, stat = self._seen[rank], read_stat(pid)
+        looks = sum(seen.states.values())
+        cores = None
+        if stat is not None and seen.first is not None and now_s > seen.since_s:
+            cores = round((stat.cpu_s - seen.first.cpu_s) / (now_s - seen.since_s), 2)
+        states = {state: round(count / looks, 2) for state, count in seen.states.most_common()}
+        return {"pid": pid, "states": states, "cores_used": cores}
+
+
+def _share(time_s: float, span: Span) -> float:
+    return round(min(1.0, time_s / span.elapsed_s), 3)
+
+
+def _in_words(span: Span, process: Mapping[str, Any]) -> str:
+    said = []
+    if (stalled := _share(span.stalled_s, span)) >= _LEAST_SHARE:
+        said.append(f"stood still {stalled:.0%} of the time")
+    if (waited := _share(span.data_wait_s, span)) >= _LEAST_SHARE:
+        said.append(f"waited for its data {waited:.0%}")
+    states = process["states"].items()
+    said.append(", ".join(f"{_STATES.get(state, state)} {share:.0%}" for state, share in states))
+    if process["cores_used"] is not None:
+        said.append(f"used {process['cores_used']:.2f} cores")
+    return "; ".join(said)
