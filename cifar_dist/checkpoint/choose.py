@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cifar_dist.checkpoint.format import CONFIG, Checkpoint
 from cifar_dist.checkpoint.position import Position
 from cifar_dist.checkpoint.rules import check_same_run
-from cifar_dist.checkpoint.store import (
-    CONFIG,
-    Checkpoint,
-    find_checkpoint,
-    list_checkpoints,
-    load_checkpoint,
-)
+from cifar_dist.checkpoint.store import find_checkpoint, list_checkpoints, load_checkpoint
 from cifar_dist.config import Config, load_config
 from cifar_dist.errors import CheckpointError
 

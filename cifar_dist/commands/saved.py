@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_dist.checkpoint.store import CONFIG, Checkpoint, find_checkpoint, load_checkpoint
+from cifar_dist.checkpoint.format import CONFIG, Checkpoint
+from cifar_dist.checkpoint.store import find_checkpoint, load_checkpoint
 from cifar_dist.config import Config, load_config
 from cifar_dist.errors import ConfigError
 from launcher.contract import RankEnv

@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
-from cifar_dist.checkpoint.store import Checkpoint
+from cifar_dist.checkpoint.format import Checkpoint
 from cifar_dist.config.schema import Config
 from cifar_dist.engine.precision import apply_precision
 from cifar_dist.engine.state import AVERAGE, NETWORK, load_network

@@ -16,8 +16,8 @@ from concurrent.futures import Future, TimeoutError
 from dataclasses import replace
 from pathlib import Path
 
+from cifar_dist.checkpoint.format import Checkpoint
 from cifar_dist.checkpoint.store import (
-    Checkpoint,
     checkpoint_path,
     list_checkpoints,
     save_checkpoint,

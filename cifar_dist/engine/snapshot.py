@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_dist.checkpoint.format import Checkpoint
 from cifar_dist.checkpoint.position import Position, Results
 from cifar_dist.checkpoint.rules import recipe_sha256
-from cifar_dist.checkpoint.store import Checkpoint
 from cifar_dist.config import dump_config
 from cifar_dist.engine.batch_norm import is_statistic, pool_statistics
 from cifar_dist.engine.calendar import evaluates, saves

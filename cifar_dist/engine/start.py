@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from cifar_dist.checkpoint.choose import Choice, check_choice, choose
+from cifar_dist.checkpoint.format import Checkpoint, from_parts, to_parts
 from cifar_dist.checkpoint.position import Position, Results
 from cifar_dist.checkpoint.rules import changes
 from cifar_dist.checkpoint.store import (
     BEST,
-    Checkpoint,
-    from_parts,
     remove_leftovers,
     save_checkpoint,
     set_aside_later,
-    to_parts,
     write_best,
 )
 from cifar_dist.engine.meter import Meter

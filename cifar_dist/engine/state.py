@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Parameter, nn
 from numpy.typing import NDArray
 
-from cifar_dist.checkpoint.store import Checkpoint
+from cifar_dist.checkpoint.format import Checkpoint
 from cifar_dist.engine.assign import assign
 from cifar_dist.engine.step import TrainStep
 from cifar_dist.errors import CheckpointError

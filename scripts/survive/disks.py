@@ -14,7 +14,8 @@ from job import SMALL, Job, damaged, differences, finish, require
 from verdict import Verdict
 
 from cifar_dist.checkpoint.choose import AUTO, choose
-from cifar_dist.checkpoint.store import MANIFEST, Checkpoint, list_checkpoints, load_checkpoint
+from cifar_dist.checkpoint.format import MANIFEST, Checkpoint
+from cifar_dist.checkpoint.store import list_checkpoints, load_checkpoint
 from cifar_dist.errors import CheckpointError
 
 NEEDS_ROOT = "only root can mount a small file system"

@@ -10,7 +10,8 @@ import pytest
 @pytest.fixture(scope="session")
 def saved_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory with a checkpoint of LeNet-5, as it was drawn, on synthetic images."""
-    from cifar_dist.checkpoint.store import Checkpoint, save_checkpoint
+    from cifar_dist.checkpoint.format import Checkpoint
+    from cifar_dist.checkpoint.store import save_checkpoint
     from cifar_dist.config import dump_config, find_recipe, load_config
     from cifar_dist.engine.state import NETWORK
     from cifar_dist.models import create_model

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from cifar_dist.checkpoint.choose import choose
-from cifar_dist.checkpoint.store import ARRAYS, MANIFEST, PARTS, Checkpoint, save_checkpoint
+from cifar_dist.checkpoint.format import ARRAYS, MANIFEST, PARTS, Checkpoint
+from cifar_dist.checkpoint.store import save_checkpoint
 from cifar_dist.errors import CheckpointError
 
 

@@ -6,13 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cifar_dist.checkpoint.format import ARRAYS, CONFIG, MANIFEST, STATE, Checkpoint
 from cifar_dist.checkpoint.store import (
-    ARRAYS,
     BEST,
-    CONFIG,
-    MANIFEST,
-    STATE,
-    Checkpoint,
     find_checkpoint,
     list_checkpoints,
     load_checkpoint,

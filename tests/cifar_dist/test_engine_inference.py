@@ -6,7 +6,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from cifar_dist.checkpoint.store import Checkpoint
+from cifar_dist.checkpoint.format import Checkpoint
 from cifar_dist.config import Config, find_recipe, load_config
 from cifar_dist.engine.inference import InferenceStep, probabilities, restored_network
 from cifar_dist.engine.state import AVERAGE, NETWORK

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_dist.checkpoint.store import Checkpoint, list_checkpoints, read_best, save_checkpoint
+from cifar_dist.checkpoint.format import Checkpoint
+from cifar_dist.checkpoint.store import list_checkpoints, read_best, save_checkpoint
 from cifar_dist.engine import outlets as module
 from cifar_dist.engine.outlets import Outlets
 from cifar_dist.observe.progress import ProgressFile

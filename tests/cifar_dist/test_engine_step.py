@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
-from cifar_dist.checkpoint.store import Checkpoint
+from cifar_dist.checkpoint.format import Checkpoint
 from cifar_dist.config.schema import Config
 from cifar_dist.data.augment import MEAN_RGB, STD_RGB
 from cifar_dist.data.batches import TrainBatch

@@ -22,16 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from safetensors.numpy import save
 
-from cifar_dist.checkpoint.store import (
-    BEST,
-    CONFIG,
-    MANIFEST,
-    PARTS,
-    Checkpoint,
-    load_checkpoint,
-    read_best,
-    save_checkpoint,
-)
+from cifar_dist.checkpoint.format import CONFIG, MANIFEST, PARTS, Checkpoint
+from cifar_dist.checkpoint.store import BEST, load_checkpoint, read_best, save_checkpoint
 from cifar_dist.commands.saved import open_saved
 from cifar_dist.config import dump_config, find_recipe, load_config
 from cifar_dist.config.reader import MAX_BYTES, parse_document
