@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from launcher.contract import RunPaths
+from launcher.errors import UsageError
 from launcher.run_lock import is_free
 
 NONE, AUTO = "none", "auto"
@@ -25,9 +26,40 @@ def newest_run(folder: Path) -> Path | None:
 
 
 def holds_a_run(folder: Path) -> bool:
-    """Return whether a folder is the run directory of an earlier run."""
-    paths = RunPaths(folder)
-    return any(path.exists() for path in (paths.manifest, paths.events, paths.checkpoints))
+    """Return whether a folder is the run directory of an earlier run, or a node's part of one."""
+    names = ("manifest.json", "events.jsonl", "manifest_node_*.json", "events_node_*.jsonl")
+    return RunPaths(folder).checkpoints.exists() or any(
+        path.exists() for name in names for path in folder.glob(name)
+    )
+
+
+def newest_step(paths: RunPaths) -> int:
+    """Return after which step the newest checkpoint of a run is; -1 where it has none."""
+    names = (path.name.removeprefix("step_") for path in paths.checkpoints.glob("step_*"))
+    return max((int(name) for name in names if name.isdecimal()), default=-1)
+
+
+def refuse_older(resume: str, paths: RunPaths, step: int, *, node_0: str) -> None:
+    """Refuse to go on from what node 0 has where a node's own disk has more of the run.
+
+    That is how it is when nodes have changed places; rank 0, on node 0, is the one that reads.
+
+    Args:
+        paths: of this node's run directory.
+        step: after which step the newest checkpoint on node 0 is; -1 = it has none.
+
+    Raises:
+        UsageError: the message says where the newer one is.
+    """
+    own = newest_step(paths)
+    if resume != AUTO or own <= step:
+        return
+    theirs = f"one after step {step}" if step >= 0 else "none"
+    raise UsageError(
+        f"--resume auto: {paths.checkpoints} on this node has a checkpoint after step {own}, but "
+        f"{node_0}, which reads it, has {theirs}: make this node 0 again, copy the checkpoint "
+        "there, or take it away here"
+    )
 
 
 def for_another_attempt(resume: str, paths: RunPaths, started_s: float) -> str:

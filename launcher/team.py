@@ -29,6 +29,7 @@ from launcher.plan import Plan
 from launcher.planning.devices import Devices, choose_devices
 from launcher.planning.layout import Layout, over_nodes
 from launcher.planning.rendezvous import Meeting
+from launcher.resume import newest_step, refuse_older
 from launcher.supervision.attempts import Company, next_attempt
 from launcher.supervision.events import EventLog
 from launcher.supervision.ladder import AFTER_KILL_S
@@ -163,10 +164,12 @@ class Team:
 
     def announce(self, plan: Plan, meeting: Meeting) -> None:
         """Tell the others what is started, once the run directory is there."""
+        paths = RunPaths(plan.run_dir)
         if not isinstance(self.peers, Head):
             self.first_attempt = int(self.told["attempt"])
+            step, node_0 = int(self.told["checkpoint_step"]), self.peers.title()
+            refuse_older(self.spec.resume, paths, step, node_0=node_0)
             return
-        paths = RunPaths(plan.run_dir)
         self.first_attempt = next_attempt(paths)
         events = EventLog(paths.events)
         names = [self.peers.title(rank) for rank in range(self.place.nnodes)]
@@ -178,6 +181,7 @@ class Team:
                 "host": self.place.name or self.host.name,
                 "run_dir": str(plan.run_dir),
                 "attempt": self.first_attempt,
+                "checkpoint_step": newest_step(paths),
                 "workers": format_counts(len(node.ranks) for node in self.layout.nodes),
                 "scheduler_host": meeting.scheduler_host,
                 "scheduler_port": meeting.scheduler_port,

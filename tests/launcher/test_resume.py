@@ -18,7 +18,13 @@ from conftest import LONG_S, read_events, wait_for
 from launcher.contract import RunPaths
 from launcher.errors import UsageError
 from launcher.options import resolve
-from launcher.resume import for_another_attempt, goes_on, newest_run
+from launcher.resume import (
+    for_another_attempt,
+    goes_on,
+    holds_a_run,
+    newest_run,
+    newest_step,
+)
 from launcher.run_directory import keeping, make_run_dir
 from launcher.run_lock import RunLock
 
@@ -180,3 +186,17 @@ def test_two_launchers_are_never_in_one_run_directory(tmp_path: Path) -> None:
             first.send_signal(signal.SIGTERM)
             first.communicate(timeout=LONG_S)
     assert first.returncode == 143
+
+
+def test_a_part_of_a_run_on_another_node_is_a_run_too(tmp_path: Path) -> None:
+    assert not holds_a_run(tmp_path)
+    RunPaths(tmp_path, node_rank=3).events.write_text("")
+    assert holds_a_run(tmp_path)
+
+
+def test_the_step_of_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    assert newest_step(paths) == -1
+    for name in ("step_00000009", "step_00000010", "step_broken", "other"):
+        (paths.checkpoints / name).mkdir(parents=True)
+    assert newest_step(paths) == 10
