@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-LONG_S = 60.0
+LONG_S = 150.0
+"""How long a page, or a condition in it, is waited for: the machine may be busy."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _SWITCHES = (
     "--headless=new",
@@ -41,6 +42,20 @@ os.dup2(int(sys.argv[1]), 3)
 os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
+
+
+_WALK = """const walk = root => { take(root); for (const one of root.querySelectorAll('*'))
+    if (one.shadowRoot) walk(one.shadowRoot); }; walk(document);"""
+TEXT = f"""() => {{ const found = []; const take = root => {{
+    const texts = document.createTreeWalker(root.body || root, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {{ const one = texts.currentNode;
+        if (!/^(STYLE|SCRIPT)$/.test(one.parentNode.nodeName)) found.push(one.data.trim()); }} }};
+    {_WALK} return found.filter(one => one).join('\\n'); }}"""
+"""JavaScript: all words of a page."""
+BOXES = f"""selector => {{ const found = []; const take = root =>
+    root.querySelectorAll(selector).forEach(one => found.push(one.getBoundingClientRect()));
+    {_WALK} return found.map(one => [one.left, one.top, one.right, one.bottom]); }}"""
+"""JavaScript: where elements are in the window."""
 
 
 def find_chromium() -> str | None:
@@ -135,6 +150,36 @@ class Chromium:
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         return found["result"].get("value")
 
+    def wait_until(self, condition: str) -> None:
+        """Wait until a JavaScript expression is true in the page.
+
+        Raises:
+            TimeoutError: it is not after LONG_S; the message shows what the page says.
+        """
+        look = (
+            f"new Promise(done => {{ const end = Date.now() + {round(1000 * LONG_S)};"
+            f"const look = () => {{ if ({condition}) done(true);"
+            "else if (Date.now() > end) done(false); else setTimeout(look, 50); }; look(); })"
+        )
+        found = self.call(
+            "Runtime.evaluate",
+            limit_s=2 * LONG_S,
+            expression=look,
+            awaitPromise=True,
+            returnByValue=True,
+        )
+        if found["result"].get("value") is not True:
+            raise TimeoutError(f"{condition} is not true; the page says: {self.text()[:3000]}")
+
+    def text(self) -> str:
+        """Return all words of the page, those in shadow roots too."""
+        return str(self.value(f"({TEXT})()"))
+
+    def boxes(self, selector: str) -> list[tuple[float, float, float, float]]:
+        """Return left, top, right, bottom of all elements, those in shadow roots too."""
+        found = self.value(f"({BOXES})({json.dumps(selector)})")
+        return [(box[0], box[1], box[2], box[3]) for box in found]
+
     def screenshot(self, *, whole_page: bool = False) -> bytes:
         """Return the page as PNG: what the window shows, or all of it."""
         more: dict[str, Any] = {}
@@ -144,14 +189,14 @@ class Chromium:
         found = self.call("Page.captureScreenshot", format="png", **more)
         return base64.b64decode(found["data"])
 
-    def call(self, method: str, **values: Any) -> Mapping[str, Any]:
+    def call(self, method: str, *, limit_s: float = LONG_S, **values: Any) -> Mapping[str, Any]:
         """Call a method of the protocol and return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": values}
         if self._session is not None:
             message["sessionId"] = self._session
         os.write(self._to, json.dumps(message).encode() + b"\0")
-        deadline_s = time.monotonic() + LONG_S
+        deadline_s = time.monotonic() + limit_s
         while True:
             answer = self._read(deadline_s)
             if answer.get("id") == self._number:
@@ -169,7 +214,7 @@ class Chromium:
         while b"\0" not in self._buffer:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0 or not select.select([self._from], [], [], left_s)[0]:
-                raise TimeoutError(f"{self._path} did not answer for {LONG_S:g} s")
+                raise TimeoutError(f"{self._path} did not answer in time")
             block = os.read(self._from, 1 << 20)
             if not block:
                 raise RuntimeError(f"{self._path} ended (code {self._process.poll()})")

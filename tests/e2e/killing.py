@@ -79,9 +79,11 @@ def finish(command: Sequence[str], log: Path, *, expected: int = 0) -> str:
     return said
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+def wait_until(
+    condition: Callable[[], bool], process: subprocess.Popen[bytes], *, limit_s: float = LIMIT_S
+) -> None:
     """Wait for something that a running process brings about."""
-    deadline_s = time.monotonic() + LIMIT_S
+    deadline_s = time.monotonic() + limit_s
     while not condition():
         assert process.poll() is None, "the run has ended too soon"
         assert time.monotonic() < deadline_s, "the run takes too long"
