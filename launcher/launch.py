@@ -33,6 +33,7 @@ from launcher.supervision.attempts import next_attempt, run_attempts
 from launcher.supervision.events import EventLog
 from launcher.supervision.signals import STOPPING, Signals
 from launcher.terminal.console import TerminalConsole, write
+from launcher.terminal.view import live_view
 
 if TYPE_CHECKING:
     from launcher.diagnosis.verdict import Verdict
@@ -249,7 +250,7 @@ class _Job(NamedTuple):
     team: Team | None = None
 
     def run(self, ports: PortReservation) -> LaunchResult:
-        console = TerminalConsole(shown_ranks(self.spec, self.plan.world_size))
+        console = self._console()
         events = EventLog(self.manifest.paths.events, console.say)
         last_words = ""
         try:
@@ -264,6 +265,12 @@ class _Job(NamedTuple):
             events.close()
             console.close(last_words, hurry=self._is_told_to_stop)
         return LaunchResult(verdict.exit_code, self.plan.run_dir, verdict, outcomes)
+
+    def _console(self) -> TerminalConsole:
+        plan, paths = self.plan, self.manifest.paths
+        own = [worker.rank for worker in plan.workers]
+        live = live_view(self.spec.live, paths, own, world_size=plan.world_size)
+        return TerminalConsole(shown_ranks(self.spec, plan.world_size), live=live)
 
     def _announcement(self) -> str:
         text = _announcement(self.plan)

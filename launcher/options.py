@@ -53,6 +53,7 @@ class LaunchSpec(NamedTuple):
     straggler_factor: float = 1.5
     straggler_time_s: float = 3.0
     console: frozenset[int] | None = frozenset({0})
+    live: str = "line"
     dry_run: bool = False
 
 
@@ -234,6 +235,9 @@ OPTIONS: tuple[Option, ...] = (
            "folder for everything that this run writes; default: runs/<recipe or script>/<time>"),
     Option("console", "console", OUTPUT, "RANKS", "rank0", _console,
            "whose output reaches the terminal: rank0, all, none, or ranks such as 0-3,6"),
+    Option("live", "live", OUTPUT, "WHAT", "line", _one_of("line", "ranks", "none"),
+           "on a terminal: line = a last line that shows how far the run is; ranks = also a row "
+           "for each rank of this node; none = neither"),
     Option("dry-run", "dry_run", OUTPUT, "", "0", _switch,
            "print the plan as JSON and start nothing"),
 )  # fmt: skip

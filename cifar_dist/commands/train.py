@@ -6,8 +6,10 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from cifar_dist.commands.check import check_recipe
 from cifar_dist.config import Config, Recipe, find_recipe, load_config
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset, prepare, split_for_training
-from cifar_dist.observe.console import ConsoleLines, Span, say
+from cifar_dist.observe.console import ConsoleLines, Span, compiled_line, say
 from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.progress import ProgressFile
 from cifar_dist.observe.prometheus import FILE_NAME, PrometheusFile
@@ -109,7 +111,7 @@ def _run_rank(rank: _Rank, asked: str) -> int:
     from cifar_dist.engine.task import build_train_task
 
     folder, context = rank.folder, rank.context
-    progress = ProgressFile(folder.paths.root, context.rank)
+    progress = ProgressFile(folder.paths.root, context.rank, on_first_step=_on_first_step(context))
     progress.phase("build")
     task = build_train_task(rank.recipe.config, context, rank.train_set, rank.eval_set)
     start = agree_on_start(task, asked, folder.paths, say=say)
@@ -125,9 +127,17 @@ def _run_rank(rank: _Rank, asked: str) -> int:
             take_up(folder.paths, start)
         for line in _description(task, rank.train_set, folder.paths):
             say(line)
+        say("compiling")
         _train(rank, task, progress, start)
     _say_next(folder, context.world_size)
     return 0
+
+
+def _on_first_step(context: DistContext) -> Callable[[float], None]:
+    """Return what tells of the first step; only rank 0 does."""
+    if context.is_main:
+        return lambda seconds: say(compiled_line(seconds))
+    return lambda seconds: None
 
 
 def _train(rank: _Rank, task: TrainTask, progress: ProgressFile, start: Start | None) -> None:
@@ -174,10 +184,10 @@ def _description(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[s
     data = f"{len(train_set):,} training, {len(evaluation.images):,} {evaluation.split} images"
     return [
         f"model      {config.model.name}, {weights:,} parameters, {_precision(config)}",
-        f"device     {context.device_target}, {ranks}",
+        f"device     {context.device_target}, {ranks}; MindSpore {metadata.version('mindspore')}",
         f"data       {data}; {train_set.origin}",
         f"batch      {plan.batch_size} per rank, {plan.global_batch_size} in all, "
-        f"{task.batches.steps_per_epoch} steps per epoch, {task.total_steps} steps in all",
+        f"{task.batches.steps_per_epoch} steps per epoch, {task.total_steps} in all",
         f"rate       {_rate(config, plan.global_batch_size)}",
         f"run        {paths.root}",
     ]
@@ -218,7 +228,7 @@ def _short(path: Path) -> Path:
 def _say_next(folder: RunFolder, world_size: int) -> None:
     shown = _short(folder.paths.root)
     say("what to do next:")
-    say(f"  python -m cifar_dist evaluate {shown}")
+    say(f"  python -m launcher report {shown}")
+    say(f"  tensorboard --logdir {shown}/tb")
     longer = f"--config {shown}/config.yaml --run-dir {shown} --resume auto train.epochs=N"
     say(f"  python -m launcher --nproc {world_size} {longer}")
-    say(f"  tensorboard --logdir {shown}/tb")

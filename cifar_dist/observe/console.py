@@ -74,6 +74,11 @@ class ConsoleLines:
         )
 
 
+def compiled_line(seconds: float) -> str:
+    """Return how long the first step took, which compiles."""
+    return f"compiled   first step after {seconds:.1f} s"
+
+
 def _eval_line(record: EvalRecord) -> str:
     loss = "not finite" if record.loss is None else f"{record.loss:.4f}"
     where = f"{_evaluated(record)}  epoch {record.epoch}  step {record.step}"

@@ -17,16 +17,24 @@ class ProgressFile:
     """Write ``progress/rank_R.json`` at every change of phase, and twice a second in between.
 
     Not being able to write it never ends a run: the launcher then judges by logs and CPU time.
-    Without a run directory nothing is written.
+    Without a run directory nothing is written. ``on_first_step`` is told how long it took from the
+    phase "compile" to the first step.
     """
 
     def __init__(
-        self, run_dir: Path | None, rank: int, *, clock: Callable[[], float] = time.time
+        self,
+        run_dir: Path | None,
+        rank: int,
+        *,
+        clock: Callable[[], float] = time.time,
+        on_first_step: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._path = RunPaths(run_dir).progress(rank) if run_dir else None
         self._rank = rank
         self._clock = clock
         self._phase, self._epoch, self._step = "start", 0, 0
+        self._on_first_step = on_first_step
+        self._compiling_since_s: float | None = None
         self._written_s: float | None = None
         self._numbers: Callable[[], Mapping[str, Any]] = dict
 
@@ -37,6 +45,8 @@ class ProgressFile:
     def phase(self, phase: str) -> None:
         """Say what begins now: "data", "compile", "train", "evaluate", "checkpoint", "done"."""
         self._phase = phase
+        if phase == "compile":
+            self._compiling_since_s = self._clock()
         self._write()
 
     @contextmanager
@@ -51,6 +61,9 @@ class ProgressFile:
         """Say that a training step was finished: nothing is compiled any more."""
         if self._phase != "train":
             self.phase("train")
+        if self._compiling_since_s is not None:
+            self._on_first_step(self._clock() - self._compiling_since_s)
+            self._compiling_since_s = None
         self.step(epoch, step)
 
     def step(self, epoch: int, step: int) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launcher.contract import RunPaths
+from launcher.heartbeats import Heartbeats
 from launcher.plan import Policy
-from launcher.supervision.heartbeats import Heartbeats
 from launcher.supervision.watch import (
     Sample,
     Vitals,

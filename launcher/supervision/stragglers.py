@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from launcher.contract import RunPaths
+from launcher.heartbeats import Heartbeats
 from launcher.host.busyness import Busyness, Counters
 from launcher.plan import Policy
-from launcher.supervision.heartbeats import Heartbeats
 from launcher.supervision.pace import Slow, Span, Track, slow_ranks
 from launcher.supervision.samples import Stat, read_stat
 

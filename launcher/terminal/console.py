@@ -17,9 +17,9 @@ from pathlib import Path
 
 from launcher.terminal.inotify import Growth
 from launcher.terminal.logs import Folder, LineCutter, prefix
+from launcher.terminal.screen import LIVE_INTERVAL_S, Screen, Stream
 
 _CHUNK = 64 * 1024
-_SLICE = 4096
 _PAUSE_S = 0.01
 _LOOK_S = 0.05
 _LOOK_ANYWAY_S = 1.0
@@ -29,7 +29,7 @@ _LAST_WORDS_S = 5.0
 
 def write(stream: int, text: str) -> bool:
     """Write text to a file descriptor; False where nobody reads it any more."""
-    return _Stream(stream).write(text)
+    return Stream(stream).write(text)
 
 
 def write_error(text: str) -> None:
@@ -44,27 +44,6 @@ def open_standard_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-
-
-class _Stream:
-    """A file descriptor that counts what was written and gives up after the first error."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._broken = False
-        self.written = 0
-
-    def write(self, text: str) -> bool:
-        data = memoryview(text.encode("utf-8", "replace"))
-        while data and not self._broken:
-            try:
-                count = os.write(self._number, data[:_SLICE])
-            except OSError:
-                self._broken = True
-                break
-            self.written += count
-            data = data[count:]
-        return not self._broken
 
 
 class _Tail:
@@ -107,12 +86,19 @@ class TerminalConsole:
         ranks: whose output is shown.
         out: file descriptor for the workers' lines.
         err: file descriptor for the launcher's messages.
+        live: gives live rows for so many columns and lines of a terminal, see :class:`Screen`.
     """
 
-    def __init__(self, ranks: frozenset[int], *, out: int = 1, err: int = 2) -> None:
+    def __init__(
+        self,
+        ranks: frozenset[int],
+        *,
+        out: int = 1,
+        err: int = 2,
+        live: Callable[[int, int], list[str]] | None = None,
+    ) -> None:
         self._ranks = ranks
-        self._out = _Stream(out)
-        self._err = _Stream(err)
+        self._screen = Screen(out, err, live)
         self._colours = os.isatty(out) and not os.environ.get("NO_COLOR")
         self._messages: deque[str] = deque()
         self._requests: deque[_Tail] = deque()
@@ -160,7 +146,7 @@ class TerminalConsole:
         end = time.monotonic() + limit_s
         seen, stalled_since = -1, time.monotonic()
         while self._thread.is_alive() and time.monotonic() < end:
-            written = self._out.written + self._err.written
+            written = self._screen.written
             if written != seen:
                 seen, stalled_since = written, time.monotonic()
             elif time.monotonic() - stalled_since > _STALL_S or hurry():
@@ -176,7 +162,7 @@ class TerminalConsole:
 
     def _last_words(self, text: str) -> None:
         self._show_messages()
-        self._err.write(text)
+        self._screen.message(text)
 
     def _wake_up(self) -> None:
         with suppress(OSError):
@@ -192,6 +178,8 @@ class TerminalConsole:
             closing = self._closing
             moved = self._show_output(time.monotonic())
             self._show_messages()
+            if not closing:
+                self._screen.refresh()
             if closing and not moved:
                 self._show_rest()
                 return
@@ -205,9 +193,11 @@ class TerminalConsole:
 
     def _patience_ms(self) -> int | None:
         if not self._tails:
-            return None
+            return round(LIVE_INTERVAL_S * 1000) if self._screen.has_live_rows else None
         unseen = any(not tail.watched for tail in self._tails)
         patience_s = _LOOK_S if unseen else _LOOK_ANYWAY_S
+        if self._screen.has_live_rows:
+            patience_s = min(patience_s, LIVE_INTERVAL_S)
         dues = [self._folder.due(), *(tail.cutter.due() for tail in self._tails)]
         now = time.monotonic()
         for due in dues:
@@ -226,7 +216,7 @@ class TerminalConsole:
             moved = moved or bool(data)
             lines = tail.cutter.feed(data, now) if data else tail.cutter.poll(now)
             self._show_lines(tail.rank, lines, now, flood=len(data) == _CHUNK)
-        self._out.write("".join(f"{line}\n" for line in self._folder.ready(now)))
+        self._screen.lines("".join(f"{line}\n" for line in self._folder.ready(now)))
         return moved
 
     def _show_lines(self, rank: int, lines: list[str], now: float, *, flood: bool) -> None:
@@ -237,7 +227,7 @@ class TerminalConsole:
             return
         waiting = [f"{line}\n" for line in self._folder.ready(float("inf"))]
         mark = prefix([rank])
-        self._out.write("".join(waiting) + "".join(f"{mark}{line}\n" for line in lines))
+        self._screen.lines("".join(waiting) + "".join(f"{mark}{line}\n" for line in lines))
 
     def _take_requests(self) -> None:
         while self._requests:
@@ -259,11 +249,12 @@ class TerminalConsole:
         now = time.monotonic()
         for tail in self._tails:
             self._show_lines(tail.rank, tail.cutter.flush(), now, flood=False)
-        self._out.write("".join(f"{line}\n" for line in self._folder.ready(float("inf"))))
+        self._screen.lines("".join(f"{line}\n" for line in self._folder.ready(float("inf"))))
+        self._screen.erase()
         for tail in self._tails:
             tail.close()
 
     def _show_messages(self) -> None:
         while self._messages:
             with suppress(IndexError):
-                self._err.write(self._messages.popleft())
+                self._screen.message(self._messages.popleft())
