@@ -23,7 +23,7 @@ from launcher.planning.layout import Layout
 from launcher.planning.planner import make_plan, policy, shown_ranks
 from launcher.planning.ports import PortReservation
 from launcher.planning.rendezvous import RANK_TABLE, master_port
-from launcher.planning.sources import check_product, read_layout
+from launcher.planning.sources import check_product, read_layout, refuse_another_table
 from launcher.ranges import format_ranges
 from launcher.resume import AUTO, NONE, for_another_attempt, goes_on, newest_run
 from launcher.revision import Revision
@@ -283,6 +283,8 @@ class _Job(NamedTuple):
         self, console: TerminalConsole, events: EventLog, ports: PortReservation
     ) -> list[AttemptOutcome]:
         def fresh_environment(attempt: int) -> Mapping[str, str]:
+            if self.spec.rank_table is not None and self.plan.rendezvous == RANK_TABLE:
+                refuse_another_table(self.spec, self.manifest.paths.rank_table)
             port = 0
             if self.plan.scheduler is not None:
                 port = ports.choose()

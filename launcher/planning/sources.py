@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launcher.errors import UsageError
+from launcher.errors import NotReadyError, UsageError
 from launcher.options import LaunchSpec
 from launcher.planning.layout import Layout, from_cluster, from_table
 from launcher.terminal.console import write
@@ -107,6 +107,27 @@ def read_table_layout(spec: LaunchSpec, path: Path) -> Layout:
         table = to_current(ready.table)
         return from_table(table, f"--rank-table {path}", to_json(table))
     return from_table(ready.table, f"--rank-table {path}", ready.content.decode("utf-8-sig"))
+
+
+def refuse_another_table(spec: LaunchSpec, kept: Path) -> None:
+    """Refuse to start ranks again by a rank table that has been written anew.
+
+    MindCluster does so when it has replaced a device or a node; the ranks and devices of this
+    launch are those of the old table.
+
+    Args:
+        kept: the table that this launch has begun with.
+
+    Raises:
+        NotReadyError: it is another one, and a new launch would take it; or it is not completed.
+    """
+    assert spec.rank_table is not None
+    layout = read_table_layout(spec, spec.rank_table)
+    if layout.rank_table is not None and layout.rank_table.encode() != kept.read_bytes():
+        raise NotReadyError(
+            f"the rank table {spec.rank_table} has been written anew since this launch began, and "
+            "its ranks do not start again by the old one: launch again, --resume auto goes on"
+        )
 
 
 def _saying_first(text: str) -> Callable[[float], None]:

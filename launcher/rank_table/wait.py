@@ -1,8 +1,9 @@
-"""Waits for a table that another program is still writing, and notices when it writes again.
+"""Waits for a table that another program is still writing.
 
 MindX writes hccl.json in place (truncate, then write) and, after it, a time stamp in the file
 `version` beside it: a reader may see no file, an empty one, the beginning of one, or one whose
-status is ``initializing`` (`launchers.md` 2.4).
+status is ``initializing`` (`launchers.md` 2.4). Whether it is another table than before is seen in
+its content: the time stamp comes later than that.
 """
 
 from __future__ import annotations
@@ -20,17 +21,15 @@ from launcher.rank_table.problem import Problem, Report, is_bad
 
 POLL_S = 0.05
 SETTLE_S = 0.5
-_MAX_VERSION_BYTES = 1024
 
 
 @dataclass(frozen=True)
 class ReadyTable:
-    """A completed table, its notes, the bytes it was read from and the `version` beside it."""
+    """A completed table, its notes and the bytes it was read from."""
 
     table: RankTable
     problems: tuple[Problem, ...]
     content: bytes
-    version: str | None
 
 
 def wait_for_table(
@@ -57,11 +56,10 @@ def wait_for_table(
     begin = clock()
     look = _Look(None, _NOTHING, begin)
     while True:
-        version = version_beside(path)
         look = _look_again(path, look, product, clock)
         reading = look.reading
         if reading.table is not None and look.content is not None:
-            return ReadyTable(reading.table, reading.problems, look.content, version)
+            return ReadyTable(reading.table, reading.problems, look.content)
         now = clock()
         over = now - begin >= timeout_s
         if not reading.waiting and (over or now - look.since >= SETTLE_S):
@@ -69,24 +67,6 @@ def wait_for_table(
         if over:
             raise NotReadyError(_missing(path, look, timeout_s))
         sleep(POLL_S)
-
-
-def has_changed(path: Path, ready: ReadyTable) -> bool:
-    """Tell whether the table was written anew since it was read.
-
-    Both the `version` beside it and its content must differ: a new time stamp alone comes a moment
-    after the table that it belongs to.
-    """
-    return version_beside(path) != ready.version and _content(path) != ready.content
-
-
-def version_beside(path: Path) -> str | None:
-    """Return the text of the file `version` in the folder of a table; None where there is none."""
-    try:
-        with path.with_name("version").open("rb") as file:
-            return file.read(_MAX_VERSION_BYTES).decode("utf-8", "replace").strip()
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from rank_tables import Shape, document
 
 from launcher.errors import NotReadyError, RankTableError
-from launcher.rank_table.wait import POLL_S, has_changed, version_beside, wait_for_table
+from launcher.rank_table.wait import POLL_S, wait_for_table
 
 GOOD = json.dumps(document(Shape(servers=2, devices=2)), indent=4)
 INITIALIZING = '{"status":"initializing"}'
@@ -42,11 +42,9 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_table_that_is_there_is_returned_at_once(path: Path) -> None:
     path.write_text(GOOD)
-    (path.parent / "version").write_text("1690000000\n")
     fake = Time()
     ready = wait_for_table(path, timeout_s=0, clock=fake.clock, sleep=fake.sleep)
     assert ready.table.world_size == 4
-    assert ready.version == "1690000000"
     assert fake.now == 100.0
 
 
@@ -60,7 +58,6 @@ def test_every_stage_of_its_writing_is_waited_through(path: Path) -> None:
     )
     ready = wait_for_table(path, timeout_s=60, clock=fake.clock, sleep=fake.sleep)
     assert ready.table.world_size == 4
-    assert ready.version is None
     assert fake.now - 105 <= 0.2
 
 
@@ -108,26 +105,6 @@ def test_what_can_never_be_right_is_refused_at_once(path: Path, tmp_path: Path) 
     with pytest.raises(RankTableError, match="Is a directory"):
         wait_for_table(path, timeout_s=60, clock=fake.clock, sleep=fake.sleep)
     assert fake.now == 100.0
-
-
-def test_a_table_written_anew_is_noticed(path: Path) -> None:
-    path.write_text(GOOD)
-    version = path.parent / "version"
-    version.write_text("1")
-    ready = wait_for_table(path, timeout_s=0)
-    assert not has_changed(path, ready)
-    version.write_text("2")
-    assert not has_changed(path, ready), "the stamp of the table that was read comes after it"
-    path.write_text(INITIALIZING)
-    assert has_changed(path, ready)
-    version.write_text("1")
-    assert not has_changed(path, ready)
-
-
-def test_a_version_may_be_missing_or_odd(path: Path) -> None:
-    assert version_beside(path) is None
-    (path.parent / "version").write_bytes(b"\xff" * 5000)
-    assert version_beside(path) is not None
 
 
 WRITER = """
