@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,6 +65,10 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
     Raises:
         LauncherError: the job cannot be run; nothing was started.
     """
+    if spec.tensorboard:
+        from launcher.supervision.viewer import check_viewer
+
+        check_viewer(spec.tensorboard_host)
     recipe = _recipe(spec.recipe) if spec.recipe is not None else None
     layout = read_layout(spec)
     host = _observe(spec, layout)
@@ -259,12 +263,20 @@ class _Job(NamedTuple):
             for line in lines:
                 console.say(line)
             events.write("plan", attempt=self.first_attempt, plan=to_json(self.plan))
-            outcomes = self._attempts(console, events, ports)
+            with self._viewer(console):
+                outcomes = self._attempts(console, events, ports)
             verdict, last_words = self._judge(outcomes, events)
         finally:
             events.close()
             console.close(last_words, hurry=self._is_told_to_stop)
         return LaunchResult(verdict.exit_code, self.plan.run_dir, verdict, outcomes)
+
+    def _viewer(self, console: TerminalConsole) -> AbstractContextManager[object]:
+        if not self.spec.tensorboard or self.plan.node_rank > 0:
+            return nullcontext()
+        from launcher.supervision.viewer import Viewer
+
+        return Viewer(self.manifest.paths, self.spec.tensorboard_host, console.say)
 
     def _console(self) -> TerminalConsole:
         plan, paths = self.plan, self.manifest.paths

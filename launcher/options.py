@@ -54,6 +54,8 @@ class LaunchSpec(NamedTuple):
     straggler_time_s: float = 3.0
     console: frozenset[int] | None = frozenset({0})
     live: str = "line"
+    tensorboard: bool = False
+    tensorboard_host: str = "127.0.0.1"
     dry_run: bool = False
 
 
@@ -238,6 +240,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("live", "live", OUTPUT, "WHAT", "line", _one_of("line", "ranks", "none"),
            "on a terminal: line = a last line that shows how far the run is; ranks = also a row "
            "for each rank of this node; none = neither"),
+    Option("tensorboard", "tensorboard", OUTPUT, "", "0", _switch,
+           "start TensorBoard on the run directory, and end it with the job"),
+    Option("tensorboard-host", "tensorboard_host", OUTPUT, "HOST", "127.0.0.1", _text,
+           "the address that it listens on; 0.0.0.0 = all: whoever reaches this host sees the run"),
     Option("dry-run", "dry_run", OUTPUT, "", "0", _switch,
            "print the plan as JSON and start nothing"),
 )  # fmt: skip

@@ -101,7 +101,7 @@ def start(plan: ProcessPlan, *, job_id: str, log: Path) -> Child:
             plan.command,
             environment=child_environment(os.environ, plan.environment, job_id),
             output=output,
-            prepare=_tied_to(
+            prepare=tied_to(
                 os.getpid(),
                 cpus=() if plan.binds_late else plan.cpus,
                 blocked=(*STOPPING, *PASSED_ON) if plan.is_scheduler else (),
@@ -174,8 +174,8 @@ def spawn(
     return Child(popen.pid, pidfd, time.monotonic_ns())
 
 
-def _tied_to(parent: int, *, cpus: tuple[int, ...], blocked: Sequence[int]) -> Callable[[], None]:
-    """Return what a worker runs between fork and exec."""
+def tied_to(parent: int, *, cpus: tuple[int, ...], blocked: Sequence[int]) -> Callable[[], None]:
+    """Return what a child runs between fork and exec, so that it dies with our main thread."""
 
     def prepare() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from cifar_dist.metrics.tally import Tally
 from cifar_dist.observe.confusion_table import confusion_table
-from cifar_dist.observe.console import ConsoleLines, Span, duration
+from cifar_dist.observe.console import ConsoleLines, Span, compiled_line, duration
 from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.opening import Opening
 from cifar_dist.observe.progress import ProgressFile
@@ -216,3 +216,26 @@ def test_progress_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
     ProgressFile(tmp_path, 0).phase("train")
     ProgressFile(None, 0).phase("train")
     assert np.array_equal(list(tmp_path.iterdir()), [tmp_path / "progress"])
+
+
+def test_the_first_step_is_told_with_its_time_and_later_phases_are_not(tmp_path: Path) -> None:
+    now_s: list[float] = [10.0]
+    told: list[float] = []
+    progress = ProgressFile(tmp_path, 0, clock=lambda: now_s[0], on_first_step=told.append)
+    progress.phase("compile")
+    now_s[0] = 22.5
+    progress.trained(0, 1)
+    with progress.during("evaluate"):
+        now_s[0] = 30.0
+    progress.trained(0, 2)
+    assert told == [12.5]
+    assert compiled_line(told[0]) == "compiled   first step after 12.5 s"
+
+
+def test_signs_of_life_tell_the_numbers_of_the_moment(tmp_path: Path) -> None:
+    progress = ProgressFile(tmp_path, 3)
+    progress.tells(lambda: {"loss": 1.5, "total_steps": 40})
+    progress.phase("train")
+    record = read_record(Progress, RunPaths(tmp_path).progress(3))
+    assert record is not None
+    assert (record.loss, record.total_steps, record.accuracy) == (1.5, 40, None)
