@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     args = _parse(argv)
     try:
+        if "OMPI_COMM_WORLD_RANK" in os.environ:
+            _become_rank_of_mpirun()
         code: int = args.run(args)
         return code
     except StoppedError as stop:
@@ -51,6 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ContractError as error:
         _tell(error)
         return EXIT_USAGE
+
+
+def _become_rank_of_mpirun() -> None:
+    from cifar_dist.runtime.open_mpi import become_rank, is_rank
+
+    if is_rank(os.environ):
+        become_rank(os.environ)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -25,7 +25,7 @@ print("rank", rank, "of", os.environ["RANK_SIZE"], flush=True)
 time.sleep({seconds})
 """
 PLAIN = ("--rendezvous", "none", "--console", "all")
-BOUND_S = 60
+BOUND_S = 120
 
 
 @pytest.fixture
@@ -50,6 +50,18 @@ def wait_until_running(run_dir: Path, ranks: Sequence[int], limit_s: float = 60)
     deadline_s = time.monotonic() + limit_s
     while not all(log.exists() and log.stat().st_size for log in logs):
         assert time.monotonic() < deadline_s, f"not all of {ranks} run"
+        time.sleep(0.05)
+
+
+def wait_until_gone(run_dir: Path) -> None:
+    """Wait until the workers of both hosts are no more."""
+    files = (run_dir / "events.jsonl", run_dir / "events_node_1.jsonl")
+    spawned = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    pids = [event["pid"] for event in spawned if event["event"] == "spawn"]
+    assert len(pids) == 2
+    deadline_s = time.monotonic() + BOUND_S
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline_s, f"still there: {left}"
         time.sleep(0.05)
 
 
@@ -112,6 +124,7 @@ def test_a_cut_line_ends_both_hosts_and_each_names_the_other(
     assert (first.code, second.code) == (1, 1)
     assert "node 1 (host-1) is lost" in first.said
     assert "node 0 (host-0) is lost" in second.said
+    wait_until_gone(tmp_path / "run")
 
 
 @pytest.mark.parametrize("victim", [0, 1])
@@ -121,9 +134,10 @@ def test_a_killed_launcher_ends_the_other_host_at_once(
     pair = hosts.pair(*PLAIN, "--run-dir", "run", "--", script())
     wait_until_running(tmp_path / "run", (0, 1))
     pair[victim].process.send_signal(signal.SIGKILL)
-    other = pair[1 - victim].wait(15)
+    other = pair[1 - victim].wait(BOUND_S)
     assert other.code == 1, other.said
     assert f"node {victim} (host-{victim}) is lost" in other.said
+    wait_until_gone(tmp_path / "run")
 
 
 def test_a_host_that_never_started_is_named(hosts: Hosts, script: Callable[..., Path]) -> None:

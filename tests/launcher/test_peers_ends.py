@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.options import LaunchSpec
 from launcher.outcome import Reason
 from launcher.peers.ends import MOST_TEXT, End, JobEnd, judge
-from launcher.peers.wire import Line, LostError, is_proof, proof
+from launcher.peers.wire import SILENCE_S, Line, LostError, is_proof, proof
+from launcher.supervision.ladder import AFTER_KILL_S
 
 LONG_S = 30.0
 TITLES = {0: "node 0 (a)", 1: "node 1 (b)", 2: "node 2 (c)"}
@@ -25,6 +27,10 @@ def end(node_rank: int, reason: str = "FAILURE", began_s: float = 10.0, **more: 
 
 def verdict(*ends: End, lost: dict[int, tuple[str, float]] | None = None) -> JobEnd:
     return judge(ends, lost or {}, titles=TITLES, may_restart=True)
+
+
+def test_a_dead_machine_ends_the_others_within_a_minute_by_default() -> None:
+    assert SILENCE_S + LaunchSpec(command=("x",)).grace_s + AFTER_KILL_S < 60
 
 
 def test_all_good_is_good() -> None:
