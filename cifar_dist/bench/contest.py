@@ -124,6 +124,10 @@ class Running:
                 self._end()
                 raise
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def _accept(self, server: socket.socket, deadline: float) -> socket.socket:
         while time.monotonic() < deadline:
             try:

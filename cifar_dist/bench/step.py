@@ -58,7 +58,7 @@ def _compete(model: str, settings: Settings, *, steps: int, with_two: bool) -> d
     one = {"batch_size": BATCH_SIZE, "steps": steps}
     contestants = [
         ours(ONE, model, settings, **one),
-        model_train(model, settings, **one),
+        model_train(model, settings, batch_size=BATCH_SIZE, steps=steps),
     ]
     if settings.torch_python:
         contestants.append(torch_train(model, settings.torch_python, settings, **one))

@@ -28,7 +28,7 @@ def ours(
         "train.epochs=1000",
         f"monitor.log_interval={min(steps, 20)}",
     ]
-    run_dir = f"--run-dir={settings.folder / ('run_' + name)}"
+    run_dir = f"--run-dir={settings.folder / f'run_{model}_{name}'}"
     if ranks == 1:
         command = ["-m", "cifar_dist", "train", run_dir, "--device-target=CPU", *recipe]
     else:
@@ -38,18 +38,22 @@ def ours(
 
 
 def model_train(
-    model: str, settings: Settings, *, batch_size: int, steps: int, workers: int = 2
+    model: str, settings: Settings, *, batch_size: int, steps: int, fixed: bool = False
 ) -> Contestant:
-    """Train with ``mindspore.train.Model.train`` and a mindspore.dataset graph."""
+    """Train with ``mindspore.train.Model.train`` and a mindspore.dataset graph.
+
+    With ``fixed`` it trains on one batch again and again, without a graph.
+    """
     command = [
         sys.executable,
         str(WORKERS / "model_train.py"),
         f"--model={model}",
         f"--data={settings.data}",
         f"--batch-size={batch_size}",
-        f"--workers={workers}",
     ]
-    return Contestant(MODEL_TRAIN, command, steps, batch_size * steps)
+    if not fixed:
+        return Contestant(MODEL_TRAIN, command, steps, batch_size * steps)
+    return Contestant("fixed", [*command, "--fixed"], steps, batch_size * steps)
 
 
 def torch_train(

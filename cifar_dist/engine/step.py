@@ -16,6 +16,7 @@ from cifar_dist.config.schema import Config
 from cifar_dist.data.augment import MEAN_RGB, STD_RGB
 from cifar_dist.data.batches import TrainBatch
 from cifar_dist.engine.adamw import AdamW
+from cifar_dist.engine.average import average_over_ranks
 from cifar_dist.engine.gradients import Gradients, add, clip, scale
 from cifar_dist.engine.lookahead import Lookahead
 from cifar_dist.engine.momentum import Momentum
@@ -93,8 +94,8 @@ class TrainStep(nn.Cell):
         self.parts = train.accumulation_steps
         self.depend = ops.Depend()
         self.not_a_number = Tensor(float("nan"), ms.float32)
-        self.average = nn.DistributedGradReducer(weights, True, world_size)
         self.is_alone = world_size == 1
+        self.average = nn.Identity() if self.is_alone else average_over_ranks(weights, world_size)
         self.clip_norm = config.optimizer.clip_norm
         self.average_weights: WeightAverage | None = None
         if train.ema_decay is not None:

@@ -86,6 +86,12 @@ def enter(env: RankEnv, *, mode: Literal["graph", "pynative"], device_target: st
     return DistContext(rank, world_size, device_target, device_id)
 
 
+def joins_messages() -> bool:
+    """Whether the device joins small all-reduces into large ones by itself."""
+    joins: bool = ms.get_context("device_target") != "CPU"
+    return joins
+
+
 def bind_threads(cpus: tuple[int, ...]) -> None:
     """Keep every thread of this process on the given cores; none given: leave them.
 
