@@ -180,6 +180,10 @@ def _description(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[s
     plan, context = task.batches.plan, task.evaluation.context
     weights = sum(parameter.size for parameter in task.step.network.trainable_params())
     ranks = f"{plan.world_size} rank" + ("s" if plan.world_size > 1 else "")
+    if plan.world_size > 1:
+        from cifar_dist.engine.average import describe_messages
+
+        ranks += f"; gradients travel as {describe_messages(task.step.optimizer.weights)}"
     evaluation = task.evaluation
     data = f"{len(train_set):,} training, {len(evaluation.images):,} {evaluation.split} images"
     return [
