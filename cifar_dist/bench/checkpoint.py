@@ -38,7 +38,8 @@ def _savers(folder: Path) -> tuple[Callable[[], Any], Callable[[], Any], int]:
     import numpy as np
     from mindspore import nn
 
-    from cifar_dist.checkpoint.store import Checkpoint, save_checkpoint
+    from cifar_dist.checkpoint.format import Checkpoint
+    from cifar_dist.checkpoint.store import save_checkpoint
     from cifar_dist.models import create_model
     from cifar_dist.runtime.context import enter
     from launcher.contract import RankEnv

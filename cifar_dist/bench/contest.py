@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -169,13 +169,14 @@ class Running:
 
     def _end(self) -> None:
         """End its whole session: a launcher ends its workers, whose sessions are their own."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is not None:
+                return
+            os.killpg(self._process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+        if self._process.poll() is None:
+            raise BenchError(f"{self.name} (process {self._process.pid}) cannot be ended")
 
     def _tail(self) -> str:
         text = self._log.read_text(encoding="utf-8", errors="replace")[-_TAIL_CHARS:]

@@ -9,6 +9,7 @@ from cifar_dist.bench.contest import Contestant
 from cifar_dist.bench.settings import Settings
 
 WORKERS = Path(__file__).parent / "workers"
+TRAIN = "cifar_dist.bench.workers.train"
 MODEL_TRAIN = "Model.train"
 PYTORCH = "PyTorch"
 
@@ -30,10 +31,10 @@ def ours(
     ]
     run_dir = f"--run-dir={settings.folder / f'run_{model}_{name}'}"
     if ranks == 1:
-        command = ["-m", "cifar_dist", "train", run_dir, "--device-target=CPU", *recipe]
+        command = ["-m", TRAIN, run_dir, "--device-target=CPU", *recipe]
     else:
         launcher = [f"--nproc={ranks}", run_dir, "--device-target=CPU", "--hang-timeout=0"]
-        command = ["-m", "launcher", *launcher, "--grace=2", *recipe]
+        command = ["-m", "launcher", *launcher, "--grace=2", "--", "-m", TRAIN, *recipe]
     return Contestant(name, [sys.executable, *command], steps, batch_size * ranks * steps)
 
 
@@ -68,3 +69,8 @@ def torch_train(
         f"--batch-size={batch_size}",
     ]
     return Contestant(PYTORCH, command, steps, batch_size * steps)
+
+
+def monitored_loop() -> Contestant:
+    """Run the loop over steps that compute nothing; it says what a step costs as ``cost_s``."""
+    return Contestant("loop", [sys.executable, str(WORKERS / "monitor.py")], steps=1, images=1)

@@ -22,6 +22,11 @@ is faster (or smaller) than the rival. 'predict' measures nothing: it says how a
 BENCHES = {
     "input": "augmented batches against mindspore.dataset",
     "step": "training against Model.train, and PyTorch where it is",
+    "scaling": "two ranks on one core each against one rank on both",
+    "reduce": "gradients in one message against a message each",
+    "checkpoint": "saving a training state against mindspore.save_checkpoint",
+    "memory": "what a rank needs beyond MindSpore's own",
+    "monitor": "what reports, progress and records take of a step",
 }
 QUICK_REPETITIONS = 2
 

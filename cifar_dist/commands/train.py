@@ -6,24 +6,20 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_dist.bench.gate import Gate
-from cifar_dist.bench.observer import AtGate
 from cifar_dist.checkpoint.choose import NONE
 from cifar_dist.commands.check import check_recipe
 from cifar_dist.config import Config, Recipe, find_recipe, load_config
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset, prepare, split_for_training
-from cifar_dist.observe.console import ConsoleLines, Span, compiled_line, say
-from cifar_dist.observe.metrics_file import MetricsFile
+from cifar_dist.observe.console import compiled_line, say
 from cifar_dist.observe.progress import ProgressFile
-from cifar_dist.observe.prometheus import FILE_NAME, PrometheusFile
 from cifar_dist.observe.records import Observer
 from cifar_dist.peers import Peers
 from cifar_dist.run_folder import RunFolder, locate_run
@@ -55,7 +51,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(
+    args: argparse.Namespace, *, more_observers: Callable[[], Sequence[Observer]] = list
+) -> int:
+    """Run one rank; rank 0 calls ``more_observers`` for who is told of records beside the usual."""
     env = RankEnv.from_environ(os.environ)
     recipe = load_config(find_recipe(args.config), args.overrides)
     config = recipe.config
@@ -85,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
     peers = Peers(folder.paths.events, env.attempt)
     with listening(is_alone=peers.have_ended, last_words=last_words) as stop:
-        return _run_rank(_Rank(recipe, folder, context, train_set, eval_set, stop), asked)
+        rank = _Rank(recipe, folder, context, train_set, eval_set, stop, more_observers)
+        return _run_rank(rank, asked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +98,15 @@ class _Rank:
     train_set: Dataset
     eval_set: Dataset
     stop: StopRequest
+    more_observers: Callable[[], Sequence[Observer]]
+
+    def observers(self, task: TrainTask) -> list[Observer]:
+        """Return those to whom rank 0 tells what happens."""
+        if not self.context.is_main:
+            return []
+        from cifar_dist.commands.observers import open_observers
+
+        return [*open_observers(task, self.folder.paths), *self.more_observers()]
 
 
 def _run_rank(rank: _Rank, asked: str) -> int:
@@ -147,31 +156,12 @@ def _train(rank: _Rank, task: TrainTask, progress: ProgressFile, start: Start | 
 
     paths = rank.folder.paths
     with ExitStack() as closing:
-        observers = _observers(task, paths) if rank.context.is_main else []
+        observers = rank.observers(task)
         for observer in observers:
             closing.callback(observer.close)
         outlets = Outlets(observers, progress, paths.checkpoints, paths.report)
         closing.callback(outlets.settle)
         train(task, outlets, start, rank.stop)
-
-
-def _observers(task: TrainTask, paths: RunPaths) -> list[Observer]:
-    """Return those to whom rank 0 tells what happens."""
-    config = task.evaluation.config
-    span = Span(config.train.epochs, task.total_steps, task.batches.plan.global_batch_size)
-    run = "/".join(paths.root.parts[-2:])
-    observers: list[Observer] = [
-        MetricsFile(paths.metrics),
-        PrometheusFile(paths.root / FILE_NAME, run=run),
-        ConsoleLines(span),
-    ]
-    if config.monitor.tensorboard:
-        from cifar_dist.commands.board import open_board
-
-        observers.append(open_board(task, paths))
-    if gate := Gate.from_environ():
-        observers.append(AtGate(gate))
-    return observers
 
 
 def _description(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[str]:
