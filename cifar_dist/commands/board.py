@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,20 +32,21 @@ def open_board(task: TrainTask, paths: RunPaths) -> TensorBoard:
         world_size=plan.world_size,
         batch_png=lambda: draw_batch(task.batches),
     )
-    every = config.eval.interval_epochs * max(
-        1, config.train.epochs // config.eval.interval_epochs // MOST_DRAWN
-    )
     interval_s = config.monitor.health_interval_s
-
-    def has_pictures(record: EvalRecord) -> bool:
-        return record.epoch % every == 0 or record.step == task.total_steps
-
     return TensorBoard(
         paths.tensorboard,
         opening,
-        has_pictures=has_pictures,
+        has_pictures=drawn_evaluations(task),
         health=watch_health(paths.root, interval_s=interval_s) if interval_s else None,
     )
+
+
+def drawn_evaluations(task: TrainTask) -> Callable[[EvalRecord], bool]:
+    """Return what says of an evaluation whether it has pictures; the last one always has."""
+    config = task.evaluation.config
+    interval = config.eval.interval_epochs
+    every = interval * max(1, config.train.epochs // interval // MOST_DRAWN)
+    return lambda record: record.epoch % every == 0 or record.step == task.total_steps
 
 
 def draw_batch(batches: Batches) -> bytes:

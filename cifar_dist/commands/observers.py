@@ -8,6 +8,7 @@ from cifar_dist.observe.console import ConsoleLines, Span
 from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.prometheus import FILE_NAME, PrometheusFile
 from cifar_dist.observe.records import Observer
+from cifar_dist.observe.report_pictures import ReportPictures
 from launcher.contract import RunPaths
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def open_observers(task: TrainTask, paths: RunPaths) -> list[Observer]:
         PrometheusFile(paths.root / FILE_NAME, run=run),
         ConsoleLines(span),
     ]
-    if config.monitor.tensorboard:
-        from cifar_dist.commands.board import open_board
+    from cifar_dist.commands.board import drawn_evaluations, open_board
 
+    observers.append(ReportPictures(paths.report, has_pictures=drawn_evaluations(task)))
+    if config.monitor.tensorboard:
         observers.append(open_board(task, paths))
     return observers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,10 +11,10 @@ import numpy as np
 from mindspore import Tensor
 
 from cifar_dist.data.batches import EvalBatch
+from cifar_dist.engine.answers import SurestAnswers, draw_answers
 from cifar_dist.engine.batch_norm import averaged_statistics
 from cifar_dist.engine.step import EvalStep
 from cifar_dist.engine.task import EvalTask
-from cifar_dist.engine.wrong_answers import WrongAnswer, draw_wrong, surest_wrong
 from cifar_dist.metrics.confusion import row_names
 from cifar_dist.metrics.score_bins import ScoreBins
 from cifar_dist.metrics.tally import Tally
@@ -24,11 +24,11 @@ from cifar_dist.runtime.collectives import Collectives
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """Counts over all ranks' images, and the surest wrong answers of this rank."""
+    """Counts over all ranks' images, and the surest answers of this rank."""
 
     tally: Tally
     scores: ScoreBins
-    wrong: Sequence[WrongAnswer]
+    answers: SurestAnswers
 
 
 def run_evaluation(task: EvalTask, *, on_batch: Callable[[], None]) -> EvalRecord:
@@ -56,8 +56,9 @@ def run_evaluation(task: EvalTask, *, on_batch: Callable[[], None]) -> EvalRecor
     eval_s = time.perf_counter() - start
     record = eval_record(found.tally, task.images.classes, epoch=0, step=0, eval_s=eval_s)
     names = row_names(task.images.classes, num_classes)
-    draw = partial(draw_wrong, found.wrong, names) if found.wrong else None
-    return replace(record, split=task.split, seen=Seen(found.scores, draw))
+    shown = {"right_answers": found.answers.right, "wrong_answers": found.answers.wrong}
+    pictures = {name: partial(draw_answers, some, names) for name, some in shown.items() if some}
+    return replace(record, split=task.split, seen=Seen(found.scores, pictures))
 
 
 def evaluate(
@@ -79,15 +80,15 @@ def evaluate(
     """
     step.set_train(False)
     tally, scores = Tally.empty(num_classes), ScoreBins.empty(num_classes)
-    wrong: list[WrongAnswer] = []
+    answers = SurestAnswers()
     for batch in batches:
         outputs = step(Tensor(batch.images_nchw), Tensor(batch.labels))
         logits, predicted, losses = (output.asnumpy() for output in outputs)
         tally = tally.plus(batch.labels, predicted, losses, batch.mask)
         scores = scores.plus(logits, batch.labels, batch.mask)
-        wrong = surest_wrong(wrong, batch, logits)
+        answers = answers.plus(batch, logits)
         on_batch()
     parts = tally.to_counts(), scores.counts.ravel()
     total, of_scores = np.split(group.sum_counts(np.concatenate(parts)), [len(parts[0])])
     bins = ScoreBins(of_scores.reshape(scores.counts.shape))
-    return Evaluated(Tally.from_counts(total), bins, wrong)
+    return Evaluated(Tally.from_counts(total), bins, answers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -60,12 +60,12 @@ class TrainRecord:
 class Seen:
     """What pictures of an evaluation are made of.
 
-    ``scores`` are over all ranks; ``wrong_png`` draws the surest wrong answers of this rank, None
-    where there is none.
+    ``scores`` are over all ranks; each of ``pictures`` draws a PNG: the surest answers of this rank
+    that are right, and those that are wrong.
     """
 
     scores: ScoreBins
-    wrong_png: Callable[[], bytes] | None
+    pictures: Mapping[str, Callable[[], bytes]]
 
 
 @dataclass(frozen=True)

@@ -81,9 +81,8 @@ class TensorBoard:
         self._events.add(picture("images/confusion_matrix", matrix), record.step)
         if record.seen is None:
             return
-        if record.seen.wrong_png is not None:
-            wrong = picture("images/wrong_answers", record.seen.wrong_png())
-            self._events.add(wrong, record.step)
+        for name, draw in record.seen.pictures.items():
+            self._events.add(picture(f"images/{name}", draw()), record.step)
         for name, right, false in zip(names, *record.seen.scores.taken(), strict=False):
             self._curve(f"precision_recall/{name}", right, false, record.step)
 

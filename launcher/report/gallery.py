@@ -14,6 +14,11 @@ from launcher.report.run import Prediction, Run
 MOST_FACES = 12
 MOST_PICTURES = 6
 MOST_PICTURE_BYTES = 600 << 10
+_TITLES = {
+    "right_answers": "Right, and most sure of it (rank 0's part of the images)",
+    "wrong_answers": "Wrong, and most sure of it (rank 0's part of the images)",
+}
+"""What the trainer's own pictures of the newest evaluation show."""
 
 
 def predictions_section(run: Run) -> str:
@@ -28,7 +33,7 @@ def predictions_section(run: Run) -> str:
         parts.append(_faces("Right, and most sure of it", right, run))
         if not known:
             parts.append(note("predictions.csv holds no image whose truth is known."))
-    else:
+    elif not any(one.stem in _TITLES for one in run.pictures):
         parts.append(
             '<p class="note">No predictions.csv is here. This writes one: <code>python -m '
             f"cifar_dist predict {escape(run.path)} IMAGES --output {escape(run.path / 'report')}"
@@ -59,10 +64,10 @@ def _place(one: Prediction) -> str:
 
 def _pictures(files: Sequence[Path]) -> list[str]:
     made = []
-    for file in files[:MOST_PICTURES]:
+    for file in sorted(files, key=lambda one: one.stem not in _TITLES)[:MOST_PICTURES]:
         content = read_bytes(file, limit=MOST_PICTURE_BYTES + 1) or b""
         address = data_address(content, MOST_PICTURE_BYTES)
         if address:
             picture = f'<img class="shot" alt="{escape(file.name)}" src="{address}">'
-            made.append(f"<h3>{escape(file.name)}</h3>{picture}")
+            made.append(f"<h3>{escape(_TITLES.get(file.stem, file.name))}</h3>{picture}")
     return made

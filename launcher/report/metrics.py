@@ -70,7 +70,7 @@ def _drop_later(evals: list[EvalPoint], new: EvalPoint) -> int:
 
 
 def _train_point(record: Mapping[str, Any], step: int) -> TrainPoint:
-    names = ("loss", "lr", "images_per_s", "step_ms", "data_wait_ms", "communication_ms")
+    names = ("loss", "lr", "images_per_s", "step_ms", "data_wait_ms")
     ranks = sequence(record.get("rank_step_ms"))[:MOST_RANKS]
     return TrainPoint(
         step=step,

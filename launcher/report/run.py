@@ -33,7 +33,6 @@ class TrainPoint:
     images_per_s: float | None = None
     step_ms: float | None = None
     data_wait_ms: float | None = None
-    communication_ms: float | None = None
     rank_step_ms: tuple[float | None, ...] = ()
 
 

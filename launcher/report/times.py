@@ -22,24 +22,31 @@ class Part:
 def split(run: Run) -> list[Part]:
     """Return the parts that are recorded, and the rest where the whole is known."""
     metrics = run.metrics
-    waits, steps, sends = 0.0, 0.0, 0.0
+    waits, steps, others = 0.0, 0.0, 0.0
     for point, taken in zip(metrics.train, _steps_taken(metrics.train), strict=True):
-        wait, send = point.data_wait_ms or 0.0, point.communication_ms or 0.0
+        wait, other = point.data_wait_ms or 0.0, _waited_for_others_ms(point)
         waits += taken * wait / 1000
-        sends += taken * send / 1000
-        steps += taken * max((point.step_ms or 0.0) - wait - send, 0.0) / 1000
+        others += taken * other / 1000
+        steps += taken * max((point.step_ms or 0.0) - wait - other, 0.0) / 1000
     parts = [
         Part("waiting for data", waits, 4),
-        Part("step" if sends else "step, with communication", steps, 0),
-        Part("communication", sends, 6),
+        Part("step, with communication", steps, 0),
+        Part("waiting for slower ranks", others, 6),
         Part("evaluation", sum(one.eval_s or 0.0 for one in metrics.evals), 1),
-        Part("checkpoint", metrics.checkpoint_s or 0.0, 3),
         Part("compilation", number(metrics.end.get("compile_s")) or 0.0, 2),
     ]
     known = [part for part in parts if part.seconds > 0]
     whole_s = duration(run)
     rest = (whole_s or 0.0) - sum(part.seconds for part in known)
     return [*known, Part("start, end and the rest", rest, 7)] if known and rest > 0 else known
+
+
+def _waited_for_others_ms(point: TrainPoint) -> float:
+    """Return what of a step rank 0 waited for slower ranks: its own time is told without that."""
+    own = point.rank_step_ms[0] if point.rank_step_ms else None
+    if own is None or point.step_ms is None:
+        return 0.0
+    return max(point.step_ms - max(own, point.data_wait_ms or 0.0), 0.0)
 
 
 def _steps_taken(train: Sequence[TrainPoint]) -> list[int]:

@@ -94,9 +94,14 @@ def _stacked(parts: Sequence[Part], total: float) -> str:
 
 
 def _untold(run: Run) -> str:
-    train, words = run.metrics.train, []
-    if train and not any(one.communication_ms for one in train):
-        words.append("communication is part of the step, from which it cannot be told here")
-    if run.metrics.checkpoints and run.metrics.checkpoint_s is None:
-        words.append("the time of checkpoints is not recorded and counts to the rest")
-    return note("; ".join(words).capitalize() + ".") if words else ""
+    """Return what the parts do not show: communication within a step, work beside the steps."""
+    metrics, words = run.metrics, []
+    if metrics.train and (run.world_size or 2) > 1:
+        words.append(
+            "The exchange of gradients is within the compiled step, from which it cannot be told; "
+            "what rank 0 waited for slower ranks is."
+        )
+    if metrics.checkpoint_s is not None:
+        beside = f"{metrics.checkpoints:,} in {seconds(metrics.checkpoint_s)}"
+        words.append(f"Checkpoints are written while training goes on: {beside}.")
+    return note(" ".join(words)) if words else ""

@@ -38,7 +38,8 @@ EVALUATION = EvalRecord(
     confusion_matrix=[[1, 1], [1, 1]],
     per_class=[{"name": name, "f1": 0.5} for name in ("cat", "dog")],
     seen=Seen(
-        ScoreBins.empty(2).plus([[1, 0], [0, 1], [2, 0]], [0, 1, 1], [True] * 3), lambda: SHEET
+        ScoreBins.empty(2).plus([[1, 0], [0, 1], [2, 0]], [0, 1, 1], [True] * 3),
+        {"wrong_answers": lambda: SHEET},
     ),
 )
 TAGS = (

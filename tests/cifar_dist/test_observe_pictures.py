@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cifar_dist.data.batches import EvalBatch
-from cifar_dist.engine.wrong_answers import MOST_WRONG, draw_wrong, surest_wrong
+from cifar_dist.engine.answers import MOST_SHOWN, SurestAnswers, draw_answers
+from cifar_dist.metrics.score_bins import ScoreBins
 from cifar_dist.observe.opening import picture
 from cifar_dist.observe.pictures import MOST_TILES, confusion_picture, contact_sheet
+from cifar_dist.observe.records import EvalRecord, Seen
+from cifar_dist.observe.report_pictures import ReportPictures
 
 
 def opened(png: bytes) -> np.ndarray:
@@ -63,27 +68,61 @@ def batch(*labels: int) -> EvalBatch:
     return EvalBatch(images, np.array(labels, dtype=np.int32), np.ones(len(labels), dtype=bool))
 
 
-def test_the_surest_wrong_answers_come_first_and_right_ones_never() -> None:
-    logits = np.array([[5, 0], [0, 1], [3, 0], [0, 9]], dtype=np.float32)
-    found = surest_wrong([], batch(1, 0, 0, 0), logits)
-    assert [int(one.image[0, 0, 0]) for one in found] == [3, 0, 1]
-    assert [(one.predicted, one.truth) for one in found] == [(1, 0), (0, 1), (1, 0)]
-    assert found[0].probability == pytest.approx(1 / (1 + np.exp(-9)), rel=1e-6)
+def test_the_surest_answers_come_first_and_right_and_wrong_are_apart() -> None:
+    logits = np.array([[5, 0], [0, 1], [3, 0], [0, 9], [2, 0]], dtype=np.float32)
+    found = SurestAnswers().plus(batch(1, 0, 0, 0, 0), logits)
+    assert [int(one.image[0, 0, 0]) for one in found.wrong] == [3, 0, 1]
+    assert [(one.predicted, one.truth) for one in found.wrong] == [(1, 0), (0, 1), (1, 0)]
+    assert found.wrong[0].probability == pytest.approx(1 / (1 + np.exp(-9)), rel=1e-6)
+    assert [int(one.image[0, 0, 0]) for one in found.right] == [2, 4]
 
 
 def test_images_that_fill_up_a_batch_and_outputs_that_are_no_numbers_are_no_answers() -> None:
     filled = batch(1, 1, 1)._replace(mask=np.array([True, False, True]))
     logits = np.array([[5, 0], [5, 0], [np.nan, 0]], dtype=np.float32)
-    assert len(surest_wrong([], filled, logits)) == 1
-    assert surest_wrong([], batch(0), np.array([[1, 0]], dtype=np.float32)) == []
+    found = SurestAnswers().plus(filled, logits)
+    assert (len(found.right), len(found.wrong)) == (0, 1)
 
 
 def test_no_more_than_can_be_shown_are_kept_and_drawn() -> None:
-    logits = np.tile(np.array([[0, 1]], dtype=np.float32), (30, 1))
-    once = surest_wrong([], batch(*[0] * 30), logits)
-    twice = surest_wrong(once, batch(*[0] * 30), logits)
-    assert (len(once), len(twice)) == (30, MOST_WRONG)
-    assert opened(draw_wrong(twice, ["cat", "dog"])).size
+    sureness = np.linspace(1, 2, 90, dtype=np.float32)
+    logits = np.stack([np.zeros_like(sureness), sureness], axis=1)
+    parts = [(batch(*[0] * 30), logits[start : start + 30]) for start in (0, 30, 60)]
+    found = SurestAnswers()
+    for one, of_part in parts:
+        found = found.plus(one, of_part)
+    assert len(found.wrong) == MOST_SHOWN
+    assert found.wrong[-1].probability == pytest.approx(1 / (1 + np.exp(-sureness[54])))
+    assert opened(draw_answers(found.wrong, ["cat", "dog"])).size
+
+
+def evaluation(weights: str = "last") -> EvalRecord:
+    sheet = contact_sheet(np.zeros((1, 3, 32, 32), dtype=np.uint8))
+    seen = Seen(ScoreBins.empty(2), {"wrong_answers": lambda: sheet})
+    return EvalRecord(1, 5, 4, 1.0, 0.5, 0.5, [[1, 1], [1, 1]], weights=weights, seen=seen)
+
+
+def test_the_report_finds_the_newest_answers(tmp_path: Path) -> None:
+    observer = ReportPictures(tmp_path / "report", has_pictures=lambda _: True)
+    observer.record(evaluation())
+    assert opened((tmp_path / "report" / "wrong_answers.png").read_bytes()).size
+
+
+def test_no_picture_of_other_weights_or_of_evaluations_that_are_not_drawn(tmp_path: Path) -> None:
+    ReportPictures(tmp_path / "r", has_pictures=lambda _: True).record(evaluation("ema"))
+    ReportPictures(tmp_path / "r", has_pictures=lambda _: False).record(evaluation())
+    assert not (tmp_path / "r").exists()
+
+
+def test_pictures_that_cannot_be_written_are_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "report").write_text("in the way")
+    observer = ReportPictures(tmp_path / "report", has_pictures=lambda _: True)
+    with caplog.at_level(logging.WARNING):
+        observer.record(evaluation())
+        observer.record(evaluation())
+    assert len(caplog.records) == 1
 
 
 def test_tensorboard_is_told_the_size_of_a_picture() -> None:

@@ -115,7 +115,7 @@ def test_no_step_is_there_twice_after_a_kill(events: EventAccumulator, run_dir: 
     for tag in ("accuracy/eval", "loss/eval_ema", "f1/cat"):
         steps = [one.step for one in events.Scalars(tag)]
         assert steps == [STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH, 3 * STEPS_PER_EPOCH], tag
-    for tag in ("images/confusion_matrix", "images/wrong_answers"):
+    for tag in ("images/confusion_matrix", "images/right_answers", "images/wrong_answers"):
         assert len(events.Images(tag)) == 3, tag
     assert len(events.Images("images/augmented_batch")) == 1
     assert len(events.Tensors("precision_recall/cat")) == 3
@@ -200,7 +200,14 @@ def test_the_report_opens_from_disk_alone_and_its_pictures_are_drawn(
     assert seen.complaints == []
     assert [one for one in seen.requests if not one.startswith("data:")] == [report.as_uri()]
     words = chromium.text()
-    for one in ("Accuracy", "Learning rate", "waiting for data", "Slowest: rank", "restart"):
+    for one in (
+        "Accuracy",
+        "Learning rate",
+        "waiting for data",
+        "Slowest: rank",
+        "restart",
+        "most sure",
+    ):
         assert one in words, one
     whole = Image.open(io.BytesIO(chromium.screenshot(whole_page=True))).convert("RGB")
     boxes = chromium.boxes("svg")

@@ -24,6 +24,7 @@ from report_runs import (
 
 from launcher.report.build import build
 from launcher.report.compare import recipe_keys
+from launcher.report.predictions import png
 from launcher.report.read import read_run
 from launcher.report.run import Run
 
@@ -135,6 +136,18 @@ def test_restarts_are_in_the_time_line(tmp_path: Path) -> None:
     assert page.count('class="b2"') == 1
     assert page.count('class="mark"') == 1
     assert "why=rank 0 was ended by SIGKILL" in checked(page).text
+
+
+def test_the_trainers_own_pictures_are_shown_under_words(tmp_path: Path) -> None:
+    folder = good_run(tmp_path / "run")
+    (folder / "report").mkdir()
+    pixel = png(bytes(12), 2)
+    for name in ("a_curve", "wrong_answers", "right_answers"):
+        (folder / "report" / f"{name}.png").write_bytes(pixel)
+    html = build([read(folder)])
+    titles = [html.index(words) for words in ("Right, and most", "Wrong, and most", "a_curve.png")]
+    assert titles == sorted(titles)
+    assert "No predictions.csv" not in html
 
 
 def test_class_names_and_recipes_stay_text(tmp_path: Path) -> None:

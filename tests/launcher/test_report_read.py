@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,16 @@ def test_the_time_is_split_into_what_is_recorded(tmp_path: Path) -> None:
     assert parts["step, with communication"] == pytest.approx(4.5)
     assert parts["evaluation"] == pytest.approx(0.5)
     assert parts["compilation"] == pytest.approx(2.0)
+    assert sum(parts.values()) == pytest.approx(30.0)
+
+
+def test_what_rank_0_waited_for_a_slower_rank_is_told(tmp_path: Path) -> None:
+    run = read(good_run(tmp_path))
+    slow = [replace(one, rank_step_ms=(20.0, 50.0)) for one in run.metrics.train]
+    run = replace(run, metrics=replace(run.metrics, train=slow))
+    parts = {part.name: part.seconds for part in split(run)}
+    assert parts["waiting for slower ranks"] == pytest.approx(3.0)
+    assert parts["step, with communication"] == pytest.approx(1.5)
     assert sum(parts.values()) == pytest.approx(30.0)
 
 
