@@ -24,18 +24,20 @@ DESCRIPTION = (
     "Train and evaluate image classifiers on CIFAR-10, on one device or as one rank of many."
 )
 _GLOG_ERROR = "3"
+_ALONE = ("config", "schedule", "models", "export")
+"""Subcommands that join no group, whatever the environment says of one."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; user errors become one message and the exit code of their kind."""
     os.environ.setdefault("GLOG_v", _GLOG_ERROR)  # MindSpore reads it when it is imported
     os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"  # it may train with the graph of another recipe
-    if os.environ.get("MS_ROLE") == "MS_SCHED":
+    args = _parse(argv)
+    if os.environ.get("MS_ROLE") == "MS_SCHED" and args.command not in _ALONE:
         from cifar_dist.runtime.context import run_scheduler
 
         run_scheduler()
         return 0
-    args = _parse(argv)
     try:
         if "OMPI_COMM_WORLD_RANK" in os.environ:
             _become_rank_of_mpirun()
@@ -82,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m cifar_dist", description=DESCRIPTION, allow_abbrev=False
     )
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (train, evaluate, predict, export, models, config, schedule, bench):
         command.add_parser(subparsers)
     return parser

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from launcher.contract import EXIT_TEMPORARY, EXIT_USAGE
 from launcher.errors import LauncherError, NotReadyError, UsageError
+from launcher.planning.environment import leftovers
 from launcher.resume import NONE
 from launcher.supervision.samples import read_stat
 from launcher.supervision.signals import PASSED_ON, STOPPING, Signals
@@ -147,8 +148,10 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         if os.getppid() != parent:
             os._exit(1)
 
+    of_another_rank = leftovers(os.environ)
     child = subprocess.Popen(
         command,
+        env={name: text for name, text in os.environ.items() if name not in of_another_rank},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,

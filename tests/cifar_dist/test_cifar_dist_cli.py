@@ -80,6 +80,14 @@ def test_a_rank_leaves_its_error_for_the_launcher(
     assert "nothing" in record.message
 
 
+def test_a_recipe_is_checked_in_the_pod_of_a_scheduler_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MS_ROLE", "MS_SCHED")
+    assert main(["config", "--config", "quickstart"]) == 0
+    assert "name: resnet20" in capsys.readouterr().out
+
+
 def test_an_environment_of_no_rank_is_a_user_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from recorded_environments import POD_0
 
 from launcher.errors import NotReadyError, UsageError
 from launcher.recipe import (
@@ -82,6 +83,17 @@ def test_the_check_is_asked_for_this_world_size_and_answers(package: Path) -> No
         "config", "--check", "--world-size", "3", "--config", "a.yaml", "--output", "out.yaml",
         "--json", "train.epochs=3",
     ]  # fmt: skip
+
+
+def test_the_check_is_no_rank_of_what_a_pod_says(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in POD_0.items():
+        monkeypatch.setenv(name, text)
+    (package / "__main__.py").write_text(
+        f"import json, os\nprint(json.dumps({{**{ANSWER!r}, 'recipe': dict(os.environ)}}))\n"
+    )
+    assert not {"MS_ROLE", "MS_SCHED_HOST", "MS_WORKER_NUM"} & set(check().recipe)
 
 
 @pytest.mark.parametrize("code", [2, 75])
