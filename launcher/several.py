@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 
 from launcher.launch import Launch, LaunchResult
+from launcher.places import layout_for_show, place_of
 from launcher.planning.layout import Layout
 from launcher.planning.ports import PortReservation
 from launcher.planning.rendezvous import CLUSTER, Meeting, choose_rendezvous, master_port
-from launcher.team import layout_for_show, meet, place_of
+from launcher.team import meet
 
 
 def run_with_others(launch: Launch, layout: Layout | None) -> LaunchResult:

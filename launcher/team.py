@@ -12,9 +12,8 @@ from typing import Any
 
 from launcher.contract import RunPaths
 from launcher.diagnosis.verdict import Verdict
-from launcher.environments.choose import choose_place
 from launcher.environments.hostlist import expand_counts, format_counts
-from launcher.environments.place import MEETING_PORT, Place
+from launcher.environments.place import Place
 from launcher.errors import LauncherError, UsageError
 from launcher.host.node import Host
 from launcher.options import LaunchSpec
@@ -25,9 +24,10 @@ from launcher.peers.hello import Hello
 from launcher.peers.member import Member
 from launcher.peers.own_end import own_end
 from launcher.peers.signalled import wait_for
+from launcher.places import devices_of, layout_of
 from launcher.plan import Plan
-from launcher.planning.devices import Devices, choose_devices
-from launcher.planning.layout import Layout, over_nodes
+from launcher.planning.devices import Devices
+from launcher.planning.layout import Layout
 from launcher.planning.rendezvous import Meeting
 from launcher.resume import newest_step, refuse_older
 from launcher.supervision.attempts import Company, next_attempt
@@ -43,58 +43,6 @@ _READY_S = 1800.0
 _MARGIN_S = 10.0
 _FEW = 8
 """So many nodes all print the whole report of the one that failed; of more only that and node 0."""
-
-
-def place_of(spec: LaunchSpec, layout: Layout | None, host: Host) -> Place:
-    """Return this launcher's place: by a file where there is one, else by options or environment.
-
-    Raises:
-        UsageError: they contradict each other, or something is missing.
-    """
-    if layout is None:
-        place = choose_place(spec, host.environ)
-        return place._replace(master_addr=_reachable(place, host)) if place.nnodes > 1 else place
-    for name, value in (("--nnodes", spec.nnodes), ("--master-addr", spec.master_addr)):
-        if value is not None:
-            raise UsageError(f"{name} and {layout.source} both say which nodes there are: give one")
-    node_rank = layout.node_rank(spec.node_rank, host.addresses)
-    return Place(
-        nnodes=layout.nnodes,
-        node_rank=node_rank,
-        master_addr=layout.nodes[0].address,
-        master_port=spec.master_port or layout.master_port or MEETING_PORT,
-        name=layout.nodes[node_rank].name,
-        names=tuple(node.name for node in layout.nodes),
-        workers=tuple(len(node.ranks) for node in layout.nodes),
-        sources=(f"nodes: node {node_rank} of {layout.nnodes} ({layout.source})",),
-    )
-
-
-def _reachable(place: Place, host: Host) -> str:
-    if not place.job.startswith("slurm-"):
-        return place.master_addr
-    from launcher.environments.slurm_address import address_of
-    from launcher.host.access import HostAccess
-
-    return address_of(place.master_addr, HostAccess.of(host.environ))
-
-
-def layout_for_show(spec: LaunchSpec, place: Place, host: Host) -> Layout:
-    """Return a layout without having met anybody: every node is taken to be like this one."""
-    devices = _devices(spec, place, host)
-    counts = place.workers or (devices.nproc,) * place.nnodes
-    return _layout(place, devices, counts)
-
-
-def _devices(spec: LaunchSpec, place: Place, host: Host) -> Devices:
-    if place.workers and spec.nproc is None and spec.devices is None:
-        spec = spec._replace(nproc=place.workers[place.node_rank])
-    return choose_devices(spec, npus=host.npus, environ=host.environ)
-
-
-def _layout(place: Place, devices: Devices, counts: Sequence[int]) -> Layout:
-    source = place.sources[0].removeprefix("nodes: ")
-    return over_nodes(devices, counts, node_rank=place.node_rank, names=place.names, source=source)
 
 
 @dataclass
@@ -258,7 +206,7 @@ def meet(spec: LaunchSpec, place: Place, host: Host, layout: Layout | None) -> T
         UsageError: this node, or what it says, does not fit the others.
     """
     mine = len(layout.nodes[place.node_rank].ranks) if layout is not None else 0
-    devices = _devices(spec, place, host) if layout is None else Devices(layout.target, mine)
+    devices = devices_of(spec, place, host) if layout is None else Devices(layout.target, mine)
     name = place.name or host.name
     own = Hello(place.node_rank, place.nnodes, name, devices.nproc, devices.target, place.job)
     token = host.environ.get(TOKEN) or place.job
@@ -266,10 +214,10 @@ def meet(spec: LaunchSpec, place: Place, host: Host, layout: Layout | None) -> T
         member = Member(place, own, token=token, say=write_error)
         told = member.join(spec.join_timeout_s)
         counts = expand_counts(str(told["workers"]))
-        return Team(spec, place, host, member, layout or _layout(place, devices, counts), told)
+        return Team(spec, place, host, member, layout or layout_of(place, devices, counts), told)
     head = Head(place, own, token=token, say=write_error)
     team = Team(
-        spec, place, host, head, layout or _layout(place, devices, (devices.nproc,)),
+        spec, place, host, head, layout or layout_of(place, devices, (devices.nproc,)),
         {"job_id": os.urandom(16).hex()},
     )  # fmt: skip
     try:
@@ -279,7 +227,7 @@ def meet(spec: LaunchSpec, place: Place, host: Host, layout: Layout | None) -> T
     except BaseException as error:
         team.__exit__(type(error), error, None)
         raise
-    return team if layout else replace(team, layout=_layout(place, devices, counts))
+    return team if layout else replace(team, layout=layout_of(place, devices, counts))
 
 
 def _check_counts(counts: Sequence[int], layout: Layout | None, head: Head) -> None:

@@ -58,6 +58,7 @@ NOT_BEFORE_THE_FIRST_WORKER = {
     "launcher.host.npu",
     "launcher.manual",
     "launcher.peers",
+    "launcher.places",
     "launcher.rank_table",
     "launcher.recipe",
     "launcher.report",
