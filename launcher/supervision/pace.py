@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from statistics import median
 from typing import NamedTuple
 
 from launcher.contract import Progress
@@ -155,3 +154,10 @@ def _by_steps(span: Span, others: list[Span]) -> Slow:
     error_s = noise * math.sqrt(1 / span.steps + 1 / steps)
     certain = span.step_s - other_s > STANDARD_ERRORS * error_s
     return Slow(span.step_s / other_s if certain else 1.0, span.step_s, other_s, span)
+
+
+def median(values: Iterable[float]) -> float:
+    """Return the median of at least one value (that of the standard library loads for long)."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return (ordered[middle] + ordered[~middle]) / 2
