@@ -169,6 +169,10 @@ class RunPaths(NamedTuple):
         return self.root / "tb"
 
     @property
+    def profile(self) -> Path:
+        return self.root / "profile"
+
+    @property
     def report(self) -> Path:
         return self.root / "report"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.contract import RESUME, RunPaths, default_run_dir
+from launcher.errors import UsageError
 from launcher.host.access import HostAccess
 from launcher.host.node import Host
 from launcher.manifest import Manifest, read_manifest
@@ -65,6 +66,7 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
     Raises:
         LauncherError: the job cannot be run; nothing was started.
     """
+    spec = _with_profile(spec)
     if spec.tensorboard:
         from launcher.supervision.viewer import check_viewer
 
@@ -78,6 +80,20 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
         return run_with_others(Launch(spec, host, recipe, argv), layout)
     with closing(PortReservation(master_port(spec, layout))) as ports:
         return Launch(spec, host, recipe, argv).run(ports, layout)
+
+
+def _with_profile(spec: LaunchSpec) -> LaunchSpec:
+    """Return a request whose recipe says which steps are profiled."""
+    if spec.profile is None:
+        return spec
+    if spec.recipe is None:
+        raise UsageError(
+            "--profile is for recipes (--config RECIPE); a script of its own calls "
+            "mindspore.profiler.profile itself"
+        )
+    first, last = spec.profile
+    key = f"monitor.profile_steps={first}:{last}"
+    return spec._replace(overrides=(*spec.overrides, key))
 
 
 def _recipe(name: str) -> Path:

@@ -54,6 +54,7 @@ class LaunchSpec(NamedTuple):
     straggler_time_s: float = 3.0
     console: frozenset[int] | None = frozenset({0})
     live: str = "line"
+    profile: tuple[int, int] | None = None
     tensorboard: bool = False
     tensorboard_host: str = "127.0.0.1"
     dry_run: bool = False
@@ -171,6 +172,19 @@ def _path(text: str) -> Path:
     return Path(os.path.expanduser(_text(text)))
 
 
+def _profile(text: str) -> tuple[int, int]:
+    name, _, steps = text.partition("=")
+    words = steps.split(":")
+    if name == "steps" and len(words) == 2 and all(w.isascii() and w.isdecimal() for w in words):
+        first, last = map(int, words)
+        if 2 <= first <= last < first + 100:
+            return first, last
+    raise ValueError(
+        "must be steps=FIRST:LAST, such as steps=10:15, with 2 <= FIRST <= LAST and at most 100 "
+        "steps; both are included, and step 1 compiles"
+    )
+
+
 def _resume(text: str) -> str:
     known = text.lower() in ("none", "auto")
     return text.lower() if known else str(_path(text).absolute())
@@ -244,6 +258,9 @@ OPTIONS: tuple[Option, ...] = (
            "start TensorBoard on the run directory, and end it with the job"),
     Option("tensorboard-host", "tensorboard_host", OUTPUT, "HOST", "127.0.0.1", _text,
            "the address that it listens on; 0.0.0.0 = all: whoever reaches this host sees the run"),
+    Option("profile", "profile", OUTPUT, "steps=A:B", "", _profile,
+           "save MindSpore's profile of the steps A to B of a recipe on every rank; A from 2, for "
+           "the first step compiles; at most 100 steps"),
     Option("dry-run", "dry_run", OUTPUT, "", "0", _switch,
            "print the plan as JSON and start nothing"),
 )  # fmt: skip

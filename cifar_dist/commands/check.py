@@ -6,6 +6,8 @@ from pathlib import Path
 
 from cifar_dist.checkpoint.choose import check_choice, choose
 from cifar_dist.config import Config, check_batches, global_batch_size
+from cifar_dist.config.schema import first_and_last
+from cifar_dist.data.shard import steps_per_epoch
 from cifar_dist.errors import ConfigError
 from cifar_dist.models.registry import find_model
 from launcher.contract import RunPaths
@@ -26,6 +28,25 @@ def check_resume(config: Config, world_size: int, *, asked: str, folder: Path) -
     choice = choose(asked, RunPaths(folder).checkpoints)
     if choice.checkpoint is not None:
         check_choice(choice, config, global_batch_size=global_batch_size(config.data, world_size))
+
+
+def check_profile(config: Config, world_size: int, *, num_images: int) -> None:
+    """Refuse to profile steps that a run does not have.
+
+    Args:
+        config: the recipe.
+        world_size: number of ranks.
+        num_images: of the training set.
+
+    Raises:
+        ConfigError: it has fewer.
+    """
+    train = config.train
+    total = train.epochs * steps_per_epoch(num_images, global_batch_size(config.data, world_size))
+    try:
+        first_and_last(config.monitor.profile_steps, total=min(total, train.max_steps or total))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def check_recipe(config: Config, world_size: int) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_dist.checkpoint.choose import NONE
-from cifar_dist.commands.check import check_recipe
+from cifar_dist.commands.check import check_profile, check_recipe
 from cifar_dist.config import Config, Recipe, find_recipe, load_config
+from cifar_dist.config.schema import first_and_last
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset, prepare, split_for_training
 from cifar_dist.observe.console import compiled_line, say
@@ -63,6 +64,7 @@ def run(
     if folder.is_ours:
         prepare(config.data)
     train_set = open_dataset(config.data, "train")
+    check_profile(config, env.world_size, num_images=len(train_set))
     eval_set = open_dataset(config.data, split_for_training(config.data))
 
     from cifar_dist.runtime.context import check_precision, choose_target, enter
@@ -153,6 +155,7 @@ def _train(rank: _Rank, task: TrainTask, progress: ProgressFile, start: Start | 
     """Train with all observers, and close them whatever happens."""
     from cifar_dist.engine.outlets import Outlets
     from cifar_dist.engine.trainer import train
+    from cifar_dist.runtime.profile import StepProfile
 
     paths = rank.folder.paths
     with ExitStack() as closing:
@@ -161,7 +164,13 @@ def _train(rank: _Rank, task: TrainTask, progress: ProgressFile, start: Start | 
             closing.callback(observer.close)
         outlets = Outlets(observers, progress, paths.checkpoints, paths.report)
         closing.callback(outlets.settle)
-        train(task, outlets, start, rank.stop)
+        profile = StepProfile(
+            first_and_last(rank.recipe.config.monitor.profile_steps),
+            paths.profile,
+            rank=rank.context.rank,
+            say=say if rank.context.is_main else lambda text: None,
+        )
+        train(task, outlets, start, rank.stop, profile)
 
 
 def _description(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[str]:

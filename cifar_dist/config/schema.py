@@ -132,6 +132,37 @@ class CheckpointConfig(Section):
     )
 
 
+MOST_PROFILED_STEPS = 100
+
+
+def first_and_last(
+    profile_steps: str | None, *, total: int | None = None
+) -> tuple[int, int] | None:
+    """Return the first and the last step to be profiled; None where none are.
+
+    Args:
+        profile_steps: as in a recipe.
+        total: steps of the run, where they are known.
+
+    Raises:
+        ValueError: that is no such range, or the run does not have these steps.
+    """
+    if profile_steps is None:
+        return None
+    words = profile_steps.split(":")
+    if len(words) == 2 and all(word.isascii() and word.isdecimal() for word in words):
+        first, last = map(int, words)
+        is_short = last - first < MOST_PROFILED_STEPS
+        if 2 <= first <= last and is_short and (total is None or last <= total):
+            return first, last
+    end = "" if total is None else f" <= {total}, which the run has"
+    raise ValueError(
+        f"'monitor.profile_steps' ({profile_steps}) is not allowed: it must be FIRST:LAST, such as "
+        f"10:15, with 2 <= FIRST <= LAST{end}; at most {MOST_PROFILED_STEPS} steps; both are "
+        "included, and step 1 compiles"
+    )
+
+
 class MonitorConfig(Section):
     """What is reported while training."""
 
@@ -145,6 +176,12 @@ class MonitorConfig(Section):
         le=3600,
         description="Seconds between two looks at processor, memory, disk, network and NPUs of "
         "rank 0's host, for TensorBoard. null: none.",
+    )
+    profile_steps: str | None = Field(
+        default=None,
+        description="FIRST:LAST, such as '10:15': MindSpore's profile of these steps of every rank "
+        "goes into profile/ of the run directory. From 2, for the first step compiles; at most 100 "
+        "steps.",
     )
     drift_interval_steps: int | None = Field(
         default=500,
@@ -170,6 +207,11 @@ class MonitorConfig(Section):
         description="So many steps in a row without an update for overflow are wrong: from the "
         "largest loss scale to 1 it takes 24.",
     )
+
+    @model_validator(mode="after")
+    def _fits(self) -> MonitorConfig:
+        first_and_last(self.profile_steps)
+        return self
 
 
 class Config(Section):

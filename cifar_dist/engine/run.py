@@ -5,8 +5,10 @@ What is not a step is left out of the times of training; every rank does it afte
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from mindspore import Tensor
 
 from cifar_dist.checkpoint.position import Results
 from cifar_dist.engine.calendar import saves
@@ -20,6 +22,7 @@ from cifar_dist.engine.vote import StopVote
 from cifar_dist.engine.watch import Watch
 from cifar_dist.health.pace import own_step_s
 from cifar_dist.observe.records import EvalRecord, TrainRecord, finite
+from cifar_dist.runtime.profile import StepProfile
 
 
 @dataclass(eq=False)
@@ -35,6 +38,7 @@ class Run:
     saved_step: int
     results: Results
     reading: Reading | None = None
+    profile: StepProfile = field(default_factory=StepProfile)
 
     @property
     def is_main(self) -> bool:
@@ -59,6 +63,15 @@ class Run:
             "images_per_s": task.batches.plan.batch_size / step_s if step_s else None,
             "data_wait_s": self.meter.data_wait_s,
         }
+
+    def start_profile(self) -> None:
+        with self.meter.paused():
+            self.profile.start()
+
+    def note_profile(self, loss: Tensor) -> None:
+        """End a step that is profiled; after the last one the profile is written."""
+        with self.meter.paused(), self.outlets.progress.during("profile"):
+            self.profile.note(self.step, loss)
 
     def check_weights(self) -> None:
         with self.meter.paused():

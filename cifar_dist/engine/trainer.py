@@ -17,6 +17,7 @@ from cifar_dist.engine.vote import StopAgreedError, StopVote
 from cifar_dist.engine.watch import Watch
 from cifar_dist.health.stalls import StallProbe
 from cifar_dist.observe.records import EndRecord
+from cifar_dist.runtime.profile import StepProfile
 from cifar_dist.runtime.stop import StopRequest
 
 
@@ -25,6 +26,7 @@ def train(
     outlets: Outlets,
     start: Start | None = None,
     stop: StopRequest | None = None,
+    profile: StepProfile | None = None,
 ) -> EndRecord:
     """Train to the end of the recipe; every rank runs this, in step with the others.
 
@@ -33,6 +35,7 @@ def train(
         outlets: where records and checkpoints go.
         start: the checkpoint to go on from; None: the first weights.
         stop: what signals ask of this rank; None: they ask nothing.
+        profile: of some steps; None: of none.
 
     Returns:
         what the last record says: the accuracy after the last step, the best one, the times.
@@ -50,6 +53,7 @@ def train(
     step, results = begin(task, meter, start)
     watch, vote = Watch(task, outlets.report), StopVote(group, request)
     run = Run(task, outlets, vote, meter, watch, step, step, results)
+    run.profile = profile or run.profile
     outlets.progress.tells(lambda: {**run.signs(), "stalled_s": stalls.total_s()})
     try:
         with stalls:
@@ -72,14 +76,19 @@ def _catch_up(run: Run, start: Start) -> None:
 
 def _train(run: Run) -> None:
     """Take all steps that are left. Saving comes before evaluating, which may be interrupted."""
-    task, meter = run.task, run.meter
+    task, meter, profile = run.task, run.meter, run.profile
     task.step.set_train(True)
     epochs, left = task.evaluation.config.train.epochs, task.total_steps - run.step
     with Prefetch(islice(task.batches.epochs(epochs, first_step=run.step), left)) as batches:
         for batch in batches:
             meter.batch_arrived()
-            meter.step_done(task.step(*step_inputs(batch)))
+            if profile.starts_before(run.step + 1):
+                run.start_profile()
+            loss = task.step(*step_inputs(batch))
+            meter.step_done(loss)
             run.step += 1
+            if profile.covers(run.step):
+                run.note_profile(loss)
             run.outlets.progress.trained(batch.epoch, run.step)
             if reports(task, run.step):
                 run.report()

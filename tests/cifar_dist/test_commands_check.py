@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cifar_dist.commands.check import check_recipe
+from cifar_dist.commands.check import check_profile, check_recipe
 from cifar_dist.config import Config
 from cifar_dist.errors import ConfigError, ModelError
 from cifar_dist.models.registry import create_model
@@ -56,3 +56,24 @@ def test_a_model_that_does_not_exist_or_a_batch_that_does_not_fit_is_refused() -
         check_recipe(recipe("resnet19"), 1)
     with pytest.raises(ConfigError, match="cannot be divided"):
         check_recipe(recipe("resnet20"), 5)
+
+
+def profiled(steps: str, *, max_steps: int | None = None) -> Config:
+    values = recipe("lenet5").model_dump()
+    values["train"] |= {"epochs": 2, "max_steps": max_steps}
+    values["monitor"]["profile_steps"] = steps
+    return Config.model_validate(values)
+
+
+def test_steps_to_profile_must_be_steps_of_the_run() -> None:
+    check_profile(profiled("10:20"), 3, num_images=960)
+    with pytest.raises(ConfigError, match=r"\(10:21\) .* 2 <= FIRST <= LAST <= 20, which the run"):
+        check_profile(profiled("10:21"), 3, num_images=960)
+    with pytest.raises(ConfigError, match="LAST <= 12, which the run has"):
+        check_profile(profiled("10:20", max_steps=12), 3, num_images=960)
+
+
+@pytest.mark.parametrize("steps", ["1:3", "7", "9:8", "2:200", "a:b", "3:"])
+def test_a_range_of_steps_that_cannot_be_is_refused_by_the_recipe(steps: str) -> None:
+    with pytest.raises(ValueError, match="2 <= FIRST <= LAST; at most 100 steps"):
+        profiled(steps)

@@ -117,3 +117,23 @@ def test_any_text_is_taken_or_refused_but_never_breaks(option: object, text: str
 def test_a_right_value_is_read(name: str, text: str, value: object) -> None:
     option = BY_NAME[name]
     assert resolve({name: text}, {}) == {option.field: value}
+
+
+def test_a_profile_names_its_first_and_its_last_step() -> None:
+    assert resolve({"profile": "steps=10:15"}, {}) == {"profile": (10, 15)}
+    assert resolve({"profile": "steps=2:2"}, {}) == {"profile": (2, 2)}
+
+
+@pytest.mark.parametrize(
+    "text", ["10:15", "steps=", "steps=1:3", "steps=9:7", "steps=5:900", "steps=3", "steps=2:-3"]
+)
+def test_a_profile_of_other_steps_is_refused_with_what_is_allowed(text: str) -> None:
+    with pytest.raises(UsageError, match="2 <= FIRST <= LAST and at most 100 steps"):
+        resolve({"profile": text}, {})
+
+
+@pytest.mark.parametrize("text", ["1", "0.5", "-2", "nan", "inf", "much"])
+def test_a_straggler_factor_is_above_one_or_off(text: str) -> None:
+    assert resolve({"straggler-factor": "0"}, {}) == {"straggler_factor": 0.0}
+    with pytest.raises(UsageError, match="above 1"):
+        resolve({"straggler-factor": text}, {})

@@ -143,6 +143,8 @@ def test_what_cannot_be_run_is_refused(command: tuple[str, ...], message: str) -
 def test_the_time_limits_reach_the_supervisor() -> None:
     made = policy(LaunchSpec(grace_s=1, hang_timeout_s=2, exit_skew_s=3, max_restarts=4))
     assert (made.grace_s, made.hang_timeout_s, made.exit_skew_s, made.max_restarts) == (1, 2, 3, 4)
+    slow = policy(LaunchSpec(straggler_factor=2.5, straggler_time_s=7))
+    assert (slow.straggler_factor, slow.straggler_time_s) == (2.5, 7)
 
 
 def test_mindspores_own_patience_is_longer_than_the_hang_watch() -> None:
