@@ -15,6 +15,8 @@ from launcher.errors import UsageError
 
 _ADDRESS = re.compile(r"tcp6?://\[?([0-9a-fA-F.:]+?)[,\]:]")
 
+_BOUND = "cores: the few that mpirun bound this launcher to; with --bind-to none it has all"
+
 
 def is_here(environ: Mapping[str, str]) -> bool:
     """Return whether mpirun started this process."""
@@ -55,5 +57,6 @@ def open_mpi_place(environ: Mapping[str, str], master_addr: str | None = None) -
         sources=(
             f"nodes: mpirun's process {rank} of {size} (OMPI_COMM_WORLD_RANK, ..._SIZE)",
             *(() if master_addr or size == 1 else ("master: OMPI_MCA_orte_hnp_uri",)),
+            *((_BOUND,) if environ.get("OMPI_MCA_orte_bound_at_launch") == "1" else ()),
         ),
     )

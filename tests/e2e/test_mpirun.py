@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
     shutil.which("mpirun") is None, reason="mpirun is not installed (openmpi-bin)"
 )
 WHY_NOT = why_not()
-AS_ROOT = ["mpirun", "--allow-run-as-root"]
+AS_ROOT = ["mpirun", "--allow-run-as-root", "--bind-to", "none"]
 RSH = """\
 #!/bin/sh
 case $1 in host-0) name={names[0]};; *) name={names[1]};; esac

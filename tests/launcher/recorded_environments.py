@@ -1,7 +1,8 @@
 """Environments as schedulers make them, shortened to what says who is where.
 
-Slurm's were recorded with Slurm 22.05 (two nodes n1 and n2, scripts/slurm_test_cluster); those of
-pods and mpirun were written by the source of ascend-operator and the manual of Open MPI 4.1.
+Slurm's were recorded with Slurm 22.05 (two nodes n1 and n2, tests/e2e/slurm_cluster.py); those of
+mpirun with Open MPI 4.1.4 (two hosts of network namespaces, another address); those of pods were
+written by the source of ascend-operator.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ MPI_1 = {
     "OMPI_MCA_ess_base_jobid": "2387542017",
     "PMIX_NAMESPACE": "2387542017",
 }
-"""``mpirun --map-by ppr:1:node`` on two hosts."""
+"""``mpirun --map-by ppr:1:node --bind-to none`` on two hosts."""
 
 MSRUN = {
     "MS_ROLE": "MS_WORKER",

@@ -112,6 +112,12 @@ def test_mpirun_tells_rank_size_and_where_it_runs_itself() -> None:
         place(without)
 
 
+def test_a_launcher_that_mpirun_has_bound_to_few_cores_says_so() -> None:
+    assert not any("--bind-to none" in line for line in place(MPI_1).sources)
+    bound = place({**MPI_1, "OMPI_MCA_orte_bound_at_launch": "1"})
+    assert any("--bind-to none" in line for line in bound.sources)
+
+
 def test_several_processes_of_mpirun_on_a_node_are_refused() -> None:
     with pytest.raises(UsageError, match="ppr:1:node"):
         place({**MPI_1, "OMPI_COMM_WORLD_LOCAL_SIZE": "8"})
