@@ -5,23 +5,21 @@ One run for all: LeNet-5 on the real images, two ranks, one of which is killed.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.chromium import Chromium, find_chromium
 from tests.e2e.conftest import ROOT, records, run_command, succeed
 from tests.e2e.killing import last_step, pids, started, wait_until
+from tests.pixels import coloured_share, wait_until_drawn, window
 from tests.viewer import open_page, serving, wait_for_words
 
 pytestmark = pytest.mark.timeout(900)
@@ -36,7 +34,6 @@ SMALL = (
     "monitor.log_interval=5",
 )
 WINDOW = (1280, 900)
-LEAST_DRAWN = 0.001
 READ_ALL = {"scalars": 0, "images": 0, "tensors": 0}
 
 
@@ -130,34 +127,6 @@ def test_the_curves_are_those_of_the_metrics(events: EventAccumulator, run_dir: 
     assert {int(one.value) for one in events.Scalars("ranks/slowest_rank")} <= {0, 1}
 
 
-def window(browser: Chromium) -> Image.Image:
-    return Image.open(io.BytesIO(browser.screenshot())).convert("RGB")
-
-
-def coloured_share(picture: Image.Image) -> float:
-    """Return the share of pixels that are of a colour, and not of a grey."""
-    pixels = np.asarray(picture).astype(int)
-    return float((pixels.max(axis=2) - pixels.min(axis=2) > 60).mean())
-
-
-def is_drawn(browser: Chromium, selector: str, at_least: int) -> bool:
-    """Return whether so many of the elements that the window shows whole are not blank."""
-    shown = [
-        box
-        for box in browser.boxes(selector)
-        if min(box) >= 0 and box[2] <= WINDOW[0] and box[3] <= WINDOW[1] and box[3] - box[1] > 100
-    ]
-    picture = window(browser)
-    shares = [coloured_share(picture.crop(tuple(map(int, box)))) for box in shown]
-    return sum(share > LEAST_DRAWN for share in shares) >= at_least
-
-
-def wait_until_drawn(browser: Chromium, selector: str, at_least: int) -> None:
-    deadline_s = time.monotonic() + 150
-    while not is_drawn(browser, selector, at_least):
-        assert time.monotonic() < deadline_s, browser.text()[:3000]
-
-
 def test_tensorboard_draws_the_curves(chromium: Chromium, viewer: str) -> None:
     open_page(chromium, viewer, "scalars", tags="loss/|accuracy/", size=WINDOW)
     wait_for_words(chromium, "loss/train", "loss/eval", "accuracy/eval", "accuracy/eval_ema")
@@ -209,7 +178,7 @@ def test_the_report_opens_from_disk_alone_and_its_pictures_are_drawn(
         "most sure",
     ):
         assert one in words, one
-    whole = Image.open(io.BytesIO(chromium.screenshot(whole_page=True))).convert("RGB")
+    whole = window(chromium, whole_page=True)
     boxes = chromium.boxes("svg")
     assert len(boxes) >= 7
     for box in boxes:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from report_runs import START_S, failed_run, good_run
@@ -14,6 +12,7 @@ from report_runs import START_S, failed_run, good_run
 from launcher.report.build import build
 from launcher.report.read import read_run
 from tests.chromium import Chromium, find_chromium
+from tests.pixels import coloured_share, window
 
 SIZES = [(1200, 900), (390, 844)]
 LEAST_DRAWN = 0.0003
@@ -63,7 +62,7 @@ def test_no_picture_is_blank(
     chromium: Chromium, pages: dict[str, Path], *, width: int, height: int, dark: bool
 ) -> None:
     chromium.open(pages["good"].as_uri(), width=width, height=height, dark=dark)
-    whole = Image.open(io.BytesIO(chromium.screenshot(whole_page=True))).convert("RGB")
+    whole = window(chromium, whole_page=True)
     boxes = chromium.value(
         "[...document.querySelectorAll('svg')].map(e => {const b = e.getBoundingClientRect();"
         "return [b.left + scrollX, b.top + scrollY, b.right + scrollX, b.bottom + scrollY]})"
@@ -75,16 +74,10 @@ def test_no_picture_is_blank(
         assert coloured_share(picture) > LEAST_DRAWN, box
 
 
-def coloured_share(picture: Image.Image) -> float:
-    """Return the share of pixels that are of a colour, and not of a grey."""
-    pixels = np.asarray(picture).astype(int)
-    return float((pixels.max(axis=2) - pixels.min(axis=2) > 60).mean())
-
-
 def test_dark_is_dark_and_light_is_light(chromium: Chromium, pages: dict[str, Path]) -> None:
     for dark in (False, True):
         chromium.open(pages["good"].as_uri(), width=800, height=600, dark=dark)
-        corner = Image.open(io.BytesIO(chromium.screenshot())).convert("L").getpixel((3, 3))
+        corner = window(chromium).convert("L").getpixel((3, 3))
         assert (corner < 60) == dark
 
 
