@@ -34,7 +34,7 @@ from launcher.supervision.attempts import next_attempt, run_attempts
 from launcher.supervision.events import EventLog
 from launcher.supervision.signals import STOPPING, Signals
 from launcher.terminal.console import TerminalConsole, write
-from launcher.terminal.view import live_view
+from launcher.terminal.screen import can_move_cursor
 
 if TYPE_CHECKING:
     from launcher.diagnosis.verdict import Verdict
@@ -296,8 +296,12 @@ class _Job(NamedTuple):
 
     def _console(self) -> TerminalConsole:
         plan, paths = self.plan, self.manifest.paths
-        own = [worker.rank for worker in plan.workers]
-        live = live_view(self.spec.live, paths, own, world_size=plan.world_size)
+        live = None
+        if can_move_cursor(2):
+            from launcher.terminal.view import live_view
+
+            own = [worker.rank for worker in plan.workers]
+            live = live_view(self.spec.live, paths, own, world_size=plan.world_size)
         return TerminalConsole(shown_ranks(self.spec, plan.world_size), live=live)
 
     def _announcement(self) -> str:

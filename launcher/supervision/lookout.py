@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from launcher.contract import RunPaths
 from launcher.outcome import Reason
@@ -12,8 +13,10 @@ from launcher.supervision import watch
 from launcher.supervision.ladder import Stop
 from launcher.supervision.process import Child
 from launcher.supervision.samples import Sampler
-from launcher.supervision.stragglers import Stragglers
 from launcher.words import ranks_in_words
+
+if TYPE_CHECKING:
+    from launcher.supervision.stragglers import Stragglers
 
 SKEW_WARNING_S = 10.0
 
@@ -36,7 +39,8 @@ class Lookout:
         self._tell = tell
         self._say = say
         self._sampler = Sampler(paths, attempt, policy)
-        self._stragglers = Stragglers(policy, paths=paths, tell=tell, say=say)
+        self._stragglers: Stragglers | None = None
+        self._pace_due_s: float | None = None
         self._last_good_end_s: float | None = None
         self._warned = False
         self.first_step: int | None = None
@@ -48,8 +52,7 @@ class Lookout:
 
     def due_s(self) -> float | None:
         """Return when to look next, on the monotonic clock; None: there is nothing to wait for."""
-        now_s = time.monotonic()
-        due = [self._sampler.due_s(now_s), self._stragglers.due_s(now_s)]
+        due = [self._sampler.due_s(time.monotonic()), self._pace_due_s]
         if self._last_good_end_s is not None:
             waits = [self._policy.exit_skew_s] if self._policy.exit_skew_s > 0 else []
             waits += [] if self._warned else [SKEW_WARNING_S]
@@ -66,10 +69,24 @@ class Lookout:
             self._note_first_step()
             if hung:
                 return self._hang(hung, pids)
-        slow_due_s = self._stragglers.due_s(now_s)
-        if running and slow_due_s is not None and now_s >= slow_due_s:
-            self._stragglers.look(now_s, _pids(running))
+        if len(running) > 1 and self._policy.straggler_factor:
+            self._look_for_stragglers(running, now_s)
+        else:
+            self._pace_due_s = None
         return self._skew(running, now_s) if running else None
+
+    def _look_for_stragglers(self, running: Mapping[int, Child], now_s: float) -> None:
+        """Look if it is time to; what this needs is loaded once the first workers run."""
+        if self._pace_due_s is not None and now_s < self._pace_due_s:
+            return
+        from launcher.supervision import stragglers
+
+        if self._stragglers is None:
+            self._stragglers = stragglers.Stragglers(
+                self._policy, paths=self._paths, tell=self._tell, say=self._say
+            )
+        self._stragglers.look(now_s, _pids(running))
+        self._pace_due_s = now_s + stragglers.INTERVAL_S
 
     def _note_first_step(self) -> None:
         if self.first_step is None:

@@ -15,6 +15,7 @@ from launcher.supervision.pace import Slow, Span, Track, slow_ranks
 from launcher.supervision.samples import Stat, read_stat
 
 INTERVAL_S = 0.5
+"""Between two looks."""
 SAID_EVERY_S = 60.0
 """A rank is named on the console at most so often; events are written each time."""
 
@@ -59,19 +60,9 @@ class Stragglers:
         self._named: set[int] = set()
         self._said_s: dict[int, float] = {}
         self._counters, self._counted_s = Counters(), -math.inf
-        self._looked_s: float | None = None
-
-    def due_s(self, now_s: float) -> float | None:
-        """Return when to look next on the monotonic clock; None: it is switched off."""
-        if not self._factor:
-            return None
-        return now_s if self._looked_s is None else self._looked_s + INTERVAL_S
 
     def look(self, now_s: float, pids: Mapping[int, int]) -> None:
         """Take what the running ranks (``{rank: pid}``) tell, and name those that are slow."""
-        self._looked_s = now_s
-        if len(pids) < 2:
-            return
         self._count(now_s)
         for rank, pid in pids.items():
             self._see(rank, pid, now_s)

@@ -67,7 +67,7 @@ class Terminal:
         deadline_s = time.monotonic() + LIMIT_S
         while not seen(self.rows()):
             assert time.monotonic() < deadline_s, (what, self.rows())
-            self._read(0.2)
+            assert self._read(0.2) or self.process.poll() is None, (what, self.rows())
 
     def read_to_the_end(self) -> int:
         deadline_s = time.monotonic() + LIMIT_S
