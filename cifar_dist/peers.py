@@ -1,4 +1,4 @@
-"""What the launcher has written down about the other ranks of this node."""
+"""What the launcher of this node has written down about the other ranks."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ class Peers:
     attempt: int
 
     def have_ended(self) -> bool:
-        """Return whether a rank has ended; False where nothing is known, as under msrun."""
+        """Return whether a rank has ended, here or on a node that says so to this one.
+
+        False where nothing is known, as under msrun.
+        """
         try:
             lines = self.events.read_bytes().splitlines()
         except OSError:
             return False
-        return any(self._is_end(line) for line in lines if b'"exit"' in line)
+        return any(self._is_end(line) for line in lines if b'"exit"' in line or b'"peer"' in line)
 
     def _is_end(self, line: bytes) -> bool:
         try:
             event = json.loads(line)
         except ValueError:
             return False
-        return (
-            isinstance(event, dict)
-            and event.get("event") == "exit"
-            and event.get("attempt") == self.attempt
-            and event.get("rank") is not None
-        )
+        if not isinstance(event, dict) or event.get("attempt") != self.attempt:
+            return False
+        if event.get("event") == "peer":
+            return event.get("ranks_are_gone") is True
+        return event.get("event") == "exit" and event.get("rank") is not None

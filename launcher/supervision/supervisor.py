@@ -28,6 +28,9 @@ from launcher.supervision.protection import Protection
 from launcher.supervision.signals import PASSED_ON, STOPPING, Signals
 from launcher.words import status_in_words
 
+_TO_THE_LAUNCHER = " to the launcher"
+"""How the reason of a stop by a signal ends, on whatever node the signal came."""
+
 
 class Site(NamedTuple):
     """What lasts over all attempts of a run."""
@@ -130,8 +133,7 @@ class Supervisor:
         for number in happenings.signals:
             self._on_signal(number)
         for why in happenings.stops:
-            if self._stop is None:
-                self._begin_stop(Stop(Reason.PEER, why))
+            self._on_peer(why)
         self._comeback.look()
         if self._stop is not None:
             self._ladder.act()
@@ -164,6 +166,16 @@ class Supervisor:
             return Stop(Reason.STOPPED, detail, signal=-code)
         return Stop(Reason.FAILURE, detail)
 
+    def _on_peer(self, why: str) -> None:
+        """Begin the stop that another node wants.
+
+        The event tells our ranks whether all others are there to agree on a step to save: they are
+        where a signal to a launcher was the cause.
+        """
+        self._tell("peer", why=why, ranks_are_gone=not why.endswith(_TO_THE_LAUNCHER))
+        if self._stop is None:
+            self._begin_stop(Stop(Reason.PEER, why))
+
     def _on_signal(self, number: int) -> None:
         if number in STOPPING:
             self._on_stop_signal(number)
@@ -184,7 +196,7 @@ class Supervisor:
         name = signal.Signals(number).name
         self._tell("signal", name=name)
         if self._stop is None:
-            self._begin_stop(Stop(Reason.STOPPED, f"{name} to the launcher", signal=number))
+            self._begin_stop(Stop(Reason.STOPPED, name + _TO_THE_LAUNCHER, signal=number))
         elif self._stop.reason is Reason.FAILURE and self._first_code == -number:
             self._stop = self._stop._replace(reason=Reason.STOPPED, signal=number)
         elif self._asked_to_stop and number != signal.SIGHUP:

@@ -9,6 +9,9 @@ from cifar_dist.peers import Peers
 EXIT = '{"time": 1.5, "event": "exit", "attempt": 1, "rank": 0, "pid": 7, "returncode": -9}\n'
 
 
+PEER = '{"event": "peer", "attempt": 1, "why": "node 1: rank 9 failed", "ranks_are_gone": true}\n'
+
+
 @pytest.mark.parametrize(
     ("text", "ended"),
     [
@@ -17,6 +20,9 @@ EXIT = '{"time": 1.5, "event": "exit", "attempt": 1, "rank": 0, "pid": 7, "retur
         (EXIT.replace('"attempt": 1', '"attempt": 0'), False),
         (EXIT.replace('"rank": 0', '"process": "scheduler"'), False),
         ('{"event": "term", "attempt": 1, "why": "\\"exit\\""}\n', False),
+        (PEER, True),
+        (PEER.replace("true", "false"), False),
+        (PEER.replace('"attempt": 1', '"attempt": 0'), False),
         (EXIT[:40], False),
         ("[]\n", False),
         ("", False),

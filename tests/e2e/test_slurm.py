@@ -136,6 +136,8 @@ def test_a_job_that_is_told_to_stop_is_requeued_and_ends_as_if_it_had_not_been(
     job.wait_for(lambda: "is requeued and goes on" in job.output, "it is requeued")
     assert "stopped by SIGTERM after step" in job.output
     assert list((job.run_dir / "ckpt").glob("step_*"))
+    events = [one for path in job.run_dir.glob("events*.jsonl") for one in lines(path)]
+    assert not any(one["ranks_are_gone"] for one in events if one["event"] == "peer")
     job.wait_for_state("COMPLETED", "FAILED")
     assert "resume     after step" in job.output
     assert job.state().strip() == "COMPLETED", job.output
@@ -169,6 +171,7 @@ def test_a_failure_on_the_second_node_ends_the_job_and_is_told(
     assert f"node 1 (n2): {said}" in done.stdout
     assert ("Traceback" in done.stdout) == (how == "raises")
     events = lines(slurm.folder / "run/events.jsonl")
+    assert [one["ranks_are_gone"] for one in events if one["event"] == "peer"] == [True]
     (verdict,) = [event for event in events if event["event"] == "verdict"]
     assert (verdict["exit_code"], verdict["root_cause_rank"]) == (code, 3)
 
@@ -220,9 +223,11 @@ def test_the_signal_before_the_time_limit_leads_to_a_checkpoint_and_another_star
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_job_ends_with_a_checkpoint_before_its_time_limit(slurm: Slurm) -> None:
-    job = slurm.submit("--signal=TERM@30", "--time=1", NODES, *LENET5, *ENDLESS)
+    """Slurm's clock is a minute coarse: the signal comes 60 to 120 s after the start."""
+    job = slurm.submit("--signal=TERM@60", "--time=3", NODES, *LENET5, *ENDLESS)
     job.wait_for(lambda: "is requeued and goes on" in job.output, "it is requeued")
     assert "exit code 143" in job.output
+    assert list((job.run_dir / "ckpt").glob("step_*"))
     job.signal()
 
 
@@ -271,4 +276,4 @@ def test_nodes_with_one_and_two_workers_train_together(slurm: Slurm) -> None:
     command = f"exec python -m launcher --run-dir run {words}"
     done = slurm.run("srun", "-N2", "bash", "-c", f"{command} --nproc $((1 + SLURM_NODEID))")
     assert done.returncode == 0, done.stdout
-    assert records(slurm.folder / "run", "eval")[0]["images"] == 130
+    assert records(slurm.folder / "run", "eval")[0]["count"] == 130
