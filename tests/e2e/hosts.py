@@ -22,11 +22,11 @@ from launcher.planning.ports import PortReservation
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = ("10.213.7.1", "10.213.7.2")
 PORT = 8118
-LIMIT_S = 120
+LIMIT_S = 400
 
 
 def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=20)
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=60)
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Loopback:
         for one in self.started:
             if one.process.poll() is None:
                 one.process.send_signal(signal.SIGKILL)
-                one.process.wait(20)
+                one.process.wait(60)
 
     def _prefix(self, host: int) -> list[str]:
         del host
@@ -153,4 +153,4 @@ def two_hosts(cwd: Path) -> Iterator[Hosts]:
     finally:
         hosts.close()
         for name in names:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=20)
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=60)

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.conftest import run_command
 from tests.e2e.hosts import Loopback
 
+pytestmark = pytest.mark.timeout(900)
 PLAIN = ("--rendezvous", "none", "--nproc", 2)
 WORKER = """
 import os, time

@@ -11,9 +11,12 @@ import pytest
 from tests.e2e.conftest import records, run_command, succeed
 from tests.e2e.hosts import two_hosts, why_not
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("mpirun") is None, reason="mpirun is not installed (openmpi-bin)"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        shutil.which("mpirun") is None, reason="mpirun is not installed (openmpi-bin)"
+    ),
+    pytest.mark.timeout(900),
+]
 WHY_NOT = why_not()
 AS_ROOT = ["mpirun", "--allow-run-as-root", "--bind-to", "none"]
 RSH = """\

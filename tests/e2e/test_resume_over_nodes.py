@@ -16,6 +16,7 @@ NAMES = """
 import os
 print("resume", os.environ["LAUNCHER_RESUME"], flush=True)
 """
+pytestmark = pytest.mark.timeout(900)
 PLAIN = ("--rendezvous", "none", "--console", "all")
 LIMIT_S = 300
 
