@@ -22,15 +22,15 @@ class HostHealth:
         self._folder = folder
         self._clock = clock
         self._process = psutil.Process()
-        psutil.cpu_percent()
         self._process.cpu_percent()
+        self._busy_s, self._all_s = _processor_s()
         self._then_s, self._then = clock(), _transferred()
 
     def sample(self) -> dict[str, float]:
         """Return each number under its tag; what this host does not tell is left out."""
         memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(self._folder))
         return {
-            "host/cpu_percent": psutil.cpu_percent(),
+            "host/cpu_percent": self._cpu_percent(),
             "host/memory_percent": memory.percent,
             "host/memory_used_gb": (memory.total - memory.available) / _GB,
             "host/disk_used_percent": disk.percent,
@@ -38,6 +38,13 @@ class HostHealth:
             "host/rank_0_memory_gb": self._process.memory_info().rss / _GB,
             **self._rates(),
         }
+
+    def _cpu_percent(self) -> float:
+        """Return the share of all cores that was busy; psutil's own is a number per thread."""
+        busy_s, all_s = _processor_s()
+        share = (busy_s - self._busy_s) / max(all_s - self._all_s, 1e-3)
+        self._busy_s, self._all_s = busy_s, all_s
+        return 100 * min(max(share, 0.0), 1.0)
 
     def _rates(self) -> dict[str, float]:
         now_s, now = self._clock(), _transferred()
@@ -48,6 +55,14 @@ class HostHealth:
         }
         self._then_s, self._then = now_s, now
         return rates
+
+
+def _processor_s() -> tuple[float, float]:
+    """Return the seconds that cores were busy so far, and those of all cores."""
+    times = psutil.cpu_times()._asdict()
+    of_guests = times.get("guest", 0.0) + times.get("guest_nice", 0.0)
+    whole_s = sum(times.values()) - of_guests  # which user and nice hold already
+    return whole_s - times["idle"] - times.get("iowait", 0.0), whole_s
 
 
 def _transferred() -> dict[str, int]:

@@ -68,7 +68,7 @@ class _Frame:
         xs, ys = [x for x, _ in points], [y for _, y in points]
         low = min(ys) if axes.y_least is None else min(axes.y_least, *ys)
         high = max(ys) if axes.y_most is None else max(axes.y_most, *ys)
-        from_zero = 0 <= min(xs) and (min(xs) <= max(xs) / 2 or min(xs) == max(xs))
+        from_zero = min(xs) >= 0 and (min(xs) <= max(xs) / 2 or min(xs) == max(xs))
         x_low = 0.0 if from_zero else min(xs)
         x_high = max(xs) if max(xs) > x_low else x_low + 1
         inside = [x for x in ticks(x_low, x_high) if x_low <= x <= x_high]

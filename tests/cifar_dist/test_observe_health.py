@@ -40,6 +40,20 @@ def test_rates_are_since_the_sample_before(tmp_path: Path, monkeypatch: pytest.M
     assert health.sample()["host/network_sent_mb_per_s"] == 0.0
 
 
+def test_the_use_of_the_processor_is_since_the_sample_before_in_any_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([(10.0, 100.0), (13.0, 104.0), (13.0, 108.0)])
+    monkeypatch.setattr("cifar_dist.observe.host_health._processor_s", lambda: next(seconds))
+    health = HostHealth(tmp_path)
+    found: list[float] = []
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: found.append(health.sample()["host/cpu_percent"]))
+        thread.start()
+        thread.join(LONG_S)
+    assert found == [75.0, 0.0]
+
+
 def test_a_run_has_a_sample_however_short_it_is(tmp_path: Path) -> None:
     sampler = watch_health(tmp_path, interval_s=3600)
     assert sampler.take()["host/memory_percent"] > 0
