@@ -88,6 +88,13 @@ class Meter:
         self._step_start = self._clock()
 
     @property
+    def step_s_so_far(self) -> float | None:
+        """The mean time of the steps since the last reading, as the host sees it; None: of none."""
+        if not self._timed_steps:
+            return None
+        return (self._step_start - self._interval_start) / self._timed_steps
+
+    @property
     def data_wait_s(self) -> float:
         """The seconds that were waited for batches so far."""
         return self._data_wait_before_s + self._data_wait_s

@@ -53,7 +53,7 @@ class Run:
     def signs(self) -> dict[str, Any]:
         """Return what a sign of life tells beside where the run is: no device is asked for it."""
         task, reading = self.task, self.reading
-        step_s = reading.step_s if reading else None
+        step_s = (reading.step_s if reading else None) or self.meter.step_s_so_far
         return {
             "epochs": task.evaluation.config.train.epochs,
             "total_steps": task.total_steps,

@@ -90,3 +90,14 @@ def test_what_else_is_done_between_two_steps_is_no_wait_for_data() -> None:
     reading = meter.read()
     assert reading.data_wait_s == pytest.approx(0.5)
     assert reading.step_s == pytest.approx(10)
+
+
+def test_before_the_first_reading_the_speed_is_that_of_the_steps_so_far() -> None:
+    clock = Clock()
+    meter = Meter(Alone(), clock=clock)
+    assert meter.step_s_so_far is None
+    take(meter, clock, wait_s=1, step_s=30)
+    assert meter.step_s_so_far is None
+    take(meter, clock, wait_s=1, step_s=3)
+    take(meter, clock, wait_s=1, step_s=1)
+    assert meter.step_s_so_far == pytest.approx(3)
