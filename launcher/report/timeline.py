@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from launcher.report.files import number
 from launcher.report.markup import escape, figure
 from launcher.report.numbers import seconds, tick_labels, ticks
 from launcher.report.run import Event, Life
@@ -17,6 +18,7 @@ _MARKED = {
     "preempt": "preempted",
     "straggler": "straggler",
 }
+_DRAWN = ("hang", "restart", "preempt", "straggler")
 _KEYS = (
     ("k2", "ended well"),
     ("k1", "failed"),
@@ -55,7 +57,9 @@ def timeline(lives: Sequence[Life], events: Sequence[Event], *, until_s: float) 
         f'<div class="wide"><svg class="times" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="Time line of {len(rows)} processes">{"".join(parts)}</svg></div>'
     )
-    return figure("Processes over time", picture, keys=[*_KEYS, ("k3", "hang or restart")])
+    return figure(
+        "Processes over time", picture, keys=[*_KEYS, ("k3", "hang, restart or straggler")]
+    )
 
 
 def how(life: Life) -> tuple[str, str]:
@@ -81,15 +85,22 @@ def _bar(life: Life, left: float, right: float, y: float) -> str:
 
 
 def _shown(events: Sequence[Event]) -> list[Event]:
-    return [event for event in events if event.name in ("hang", "restart", "preempt")][:60]
+    return [event for event in events if event.name in _DRAWN][:60]
 
 
 def _mark(event: Event, x: float, height: float) -> str:
     return (
         f'<g class="mark"><path d="M{x:.1f} 16V{height - _BOTTOM}"/>'
         f'<text class="mid" x="{x:.1f}" y="12">{escape(_MARKED[event.name])}</text>'
-        f"<title>{escape(event.name)}</title></g>"
+        f"<title>{escape(_words(event))}</title></g>"
     )
+
+
+def _words(event: Event) -> str:
+    """Return which rank an event is about, and of a straggler how slow it was."""
+    who = "" if event.rank is None else f": rank {event.rank}"
+    factor = number(event.values.get("factor"))
+    return event.name + who + (f", {factor:.1f} times the others' time" if who and factor else "")
 
 
 def _axis(span_s: float, height: float, left: float, right: float) -> str:

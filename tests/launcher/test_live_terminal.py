@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -17,11 +18,12 @@ from pathlib import Path
 
 import pyte
 import pytest
-from conftest import WORKERS, is_alive, read_events
+from conftest import WORKERS, is_alive, read_events, wait_for
 
-from launcher.contract import RunPaths
+from launcher.contract import Progress, RunPaths, read_record
 
 LIMIT_S = 120.0
+CTRL_S = b"\x13"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -164,12 +166,31 @@ def test_ctrl_c_leaves_the_terminal_as_it_was_and_no_process(
     assert termios.tcgetattr(terminal.slave) == terminal.modes
     assert not terminal.screen.cursor.hidden
     assert b"\x1b[?" not in terminal.raw
+    assert re.search(rb"\x1b\[[0-9;]*m", terminal.raw) is None
     assert "exit code: 130" in terminal.rows()[-1]
     assert not any("left" in row for row in terminal.rows())
     assert terminal.screen.cursor.x == 0
     spawned = [one for one in read_events(RunPaths(tmp_path / "run")) if one["event"] == "spawn"]
     assert len(spawned) == 2
     assert not any(is_alive(one["pid"]) for one in spawned)
+
+
+def test_a_terminal_that_stands_still_holds_up_no_worker_and_no_end(
+    opened: Opened, tmp_path: Path
+) -> None:
+    def step(rank: int) -> int:
+        record = read_record(Progress, RunPaths(tmp_path / "run").progress(rank))
+        return record.step if record else 0
+
+    terminal = opened("--console", "all", "--grace", "5")
+    terminal.read_until(has_live_row, "a live row")
+    terminal.press(CTRL_S)
+    before = step(0), step(1)
+    wait_for(
+        lambda: step(0) > before[0] + 30 and step(1) > before[1] + 30, "thirty steps more", LIMIT_S
+    )
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.process.wait(LIMIT_S) == 130
 
 
 def test_a_launcher_that_is_stopped_and_continued_draws_again(opened: Opened) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -275,3 +276,11 @@ def test_step_times_of_few_ranks_are_drawn_each_and_of_many_as_a_spread(
     write_lines(tmp_path / "metrics.jsonl", lines)
     text = checked(build([read(tmp_path)])).text
     assert ("slowest rank" in text) == (count == 12)
+
+
+def test_a_straggler_is_marked_on_the_time_line_with_its_rank(tmp_path: Path) -> None:
+    folder = failed_run(tmp_path / "run")
+    with open(folder / "events.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(event_line(1, "straggler", rank=1, factor=2.24)) + "\n")
+    page = checked(build([read(folder)]))
+    assert "straggler: rank 1, 2.2 times the others' time" in page.text

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-import pytest
 from conftest import Launch, read_events, wait_for, worker_command
 
 from launcher.contract import Progress, read_record
@@ -67,7 +66,7 @@ def test_a_rank_slowed_by_bursts_of_sigstop_is_named_within_ten_steps_and_cleare
 
 
 def test_healthy_ranks_with_noisy_steps_are_not_named(launch: Callable[..., Launch]) -> None:
-    job = launch(*[worker_command("noisy.py", 200)] * 3, grace_s=5)
+    job = launch(*[worker_command("noisy.py", 120)] * 3, grace_s=5)
     job.process.wait(LIMIT_S)
     assert [one["returncode"] for one in read_events(job.paths) if one["event"] == "exit"] == [
         0
@@ -75,11 +74,8 @@ def test_healthy_ranks_with_noisy_steps_are_not_named(launch: Callable[..., Laun
     assert named(job) == []
 
 
-@pytest.mark.parametrize("factor", [0, 1000])
-def test_a_factor_that_is_off_or_not_reached_names_nobody(
-    launch: Callable[..., Launch], factor: float
-) -> None:
+def test_a_factor_of_zero_names_nobody(launch: Callable[..., Launch]) -> None:
     slow, quick = (worker_command("heartbeats.py", n, s) for n, s in ((8, 0.8), (100, 0.05)))
-    job = launch(quick, slow, grace_s=5, straggler_factor=factor)
+    job = launch(quick, slow, grace_s=5, straggler_factor=0)
     job.process.wait(LIMIT_S)
     assert named(job) == []
