@@ -172,8 +172,9 @@ class Member:
     def _is_no_launcher(self, why: str) -> str:
         where = f"{self._place.master_addr}:{self._place.master_port}"
         return (
-            f"what answers at {where} is no launcher of this job ({why}); check --master-addr, "
-            "--master-port and LAUNCHER_TOKEN, which must be the same on all nodes"
+            f"{self._place.title(0)} was not found: what answers at {where} is no launcher of this "
+            f"job ({why}); check --master-addr, --master-port and LAUNCHER_TOKEN, which must be the "
+            "same on all nodes"
         )
 
     def _wait_for(self, kind: str, deadline_s: float, wait: Wait | None = None) -> Message:

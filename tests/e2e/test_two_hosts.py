@@ -193,7 +193,7 @@ def test_a_taken_port_is_told(hosts: Hosts, script: Callable[..., Path]) -> None
     assert f"10.213.7.1:8118 is taken by pid {holder.process.pid}" in first.said
     second = hosts.launch(1, *PLAIN, "--join-timeout", 3, "--", script()).wait(BOUND_S)
     assert second.code == 75
-    assert "no launcher of this job" in second.said
+    assert "node 0 was not found: what answers at 10.213.7.1:8118 is no launcher" in second.said
 
 
 def test_ctrl_c_on_one_host_ends_both(
