@@ -173,8 +173,8 @@ class Member:
         where = f"{self._place.master_addr}:{self._place.master_port}"
         return (
             f"{self._place.title(0)} was not found: what answers at {where} is no launcher of this "
-            f"job ({why}); check --master-addr, --master-port and LAUNCHER_TOKEN, which must be the "
-            "same on all nodes"
+            f"job ({why}); check --master-addr, --master-port and LAUNCHER_TOKEN, "
+            "which must be the same on all nodes"
         )
 
     def _wait_for(self, kind: str, deadline_s: float, wait: Wait | None = None) -> Message:
