@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def write_tool(folder: Path, text: str) -> str:
 
 
 def test_recorded_tables_give_numbers_of_each_npu(shared: Path, tmp_path: Path) -> None:
-    tables = 0
+    tables, names = 0, set()
     for path in sorted((shared / "samples" / "npusmi").iterdir()):
         npus = parse_info(path.read_text(errors="replace")).npus
         if not npus:
@@ -100,11 +101,14 @@ def test_recorded_tables_give_numbers_of_each_npu(shared: Path, tmp_path: Path) 
         tables += 1
         found = sample_npus(write_tool(tmp_path, f"#!/bin/sh\n[ $# = 1 ] && cat '{path}'\n"))
         told = {int(tag.split("/")[1]) for tag in found}
+        names |= {tag.split("/")[2] for tag in found}
         assert told == {npu.device_id for npu in npus}, path
         for tag, value in found.items():
             assert 0 <= value < 2000, (path, tag)
             assert not tag.endswith("percent") or value <= 100, (path, tag)
     assert tables >= 3
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert set(re.findall(r"`npu/<n>/(\w+)`", readme)) == names
 
 
 @pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho nonsense\n", "no tool"])
