@@ -15,6 +15,8 @@ from launcher.environments.variables import number
 from launcher.errors import UsageError
 
 _FIRST_PORT, _PORTS = 20000, 12000
+_INTERACTIVE = "4294967290"
+"""The step of a shell that salloc opens on a node (LaunchParameters=use_interactive_step)."""
 
 
 def is_here(environ: Mapping[str, str]) -> bool:
@@ -24,7 +26,10 @@ def is_here(environ: Mapping[str, str]) -> bool:
 
 def is_task(environ: Mapping[str, str]) -> bool:
     """Return whether srun started this process, or the shell that it came from."""
-    return all(environ.get(name) for name in ("SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NODEID"))
+    is_in_a_step = all(
+        environ.get(name) for name in ("SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NODEID")
+    )
+    return is_in_a_step and environ["SLURM_STEP_ID"] != _INTERACTIVE
 
 
 def slurm_place(environ: Mapping[str, str]) -> Place:

@@ -46,6 +46,17 @@ ONE_TASK = {
     "SLURM_TASKS_PER_NODE": "1",
 }
 """``srun -N1 -n1`` within the allocation of two nodes; also what ``srun --pty bash`` has."""
+INTERACTIVE = {**ONE_TASK, "SLURM_STEP_ID": "4294967290", "SLURM_NNODES": "2"}
+"""The shell of ``salloc -N2`` where LaunchParameters has use_interactive_step."""
+HETEROGENEOUS_1 = {
+    **TASK_1,
+    "SLURM_HET_SIZE": "2",
+    "SLURM_JOB_ID_PACK_GROUP_0": "41",
+    "SLURM_JOB_ID_PACK_GROUP_1": "42",
+    "SLURM_JOB_NODELIST_PACK_GROUP_0": "n1",
+    "SLURM_JOB_NODELIST_PACK_GROUP_1": "n2",
+}
+"""The second component of ``srun -N1 COMMAND : -N1 COMMAND``: the step is that of both."""
 
 POD_0 = {
     "HOSTNAME": "job-scheduler-0",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from recorded_environments import (
     BATCH,
+    HETEROGENEOUS_1,
+    INTERACTIVE,
     MPI_1,
     MSRUN,
     ONE_TASK,
@@ -46,11 +48,15 @@ def test_steps_and_jobs_beside_each_other_have_ports_of_their_own() -> None:
     assert max(ports) < 32000
 
 
-@pytest.mark.parametrize("environ", [SALLOC, BATCH])
+@pytest.mark.parametrize("environ", [SALLOC, BATCH, INTERACTIVE])
 def test_without_srun_only_this_node_is_used_and_it_is_said_why(environ: dict[str, str]) -> None:
     found = place(environ)
     assert found.nnodes == 1
     assert "srun --ntasks-per-node=1 python -m launcher" in found.sources[0]
+
+
+def test_the_components_of_a_heterogeneous_job_are_one_job() -> None:
+    assert place(HETEROGENEOUS_1) == place(TASK_1)
 
 
 def test_one_task_within_a_larger_allocation_is_alone() -> None:
