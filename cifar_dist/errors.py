@@ -61,12 +61,14 @@ class OutputError(CifarDistError):
 class BadNumbersError(CifarDistError):
     """A loss or weights that training cannot go on with.
 
-    ``batch_step`` is the step whose batch may be at fault, None where none is.
+    ``reason`` says what is wrong in one line; ``left_out_step`` is the step whose batch is to be
+    left out, None where that would not help or is not wanted.
     """
 
-    def __init__(self, message: str, *, batch_step: int | None = None) -> None:
+    def __init__(self, message: str, *, reason: str, left_out_step: int | None = None) -> None:
         super().__init__(message)
-        self.batch_step = batch_step
+        self.reason = reason
+        self.left_out_step = left_out_step
 
 
 class NotSavedError(CifarDistError):

@@ -41,6 +41,20 @@ class Results(_Value):
         return Results(last=found, best=best, best_saved=kept)
 
 
+class Recent(_Value):
+    """What the watch over a run's numbers remembers.
+
+    Attributes:
+        losses: means of the latest reports, the newest last.
+        skipped_in_a_row: steps without an update up to the latest report, without one between.
+        skipped_steps: steps without an update in the whole run up to the latest report.
+    """
+
+    losses: list[float] = Field(default_factory=list)
+    skipped_in_a_row: int = 0
+    skipped_steps: int = 0
+
+
 class Position(_Value):
     """Where a run stood.
 
@@ -51,6 +65,7 @@ class Position(_Value):
         recipe_sha256: of the keys that must not change, see :mod:`cifar_dist.checkpoint.rules`.
         train_s: seconds of training so far.
         results: what evaluations had found before this step.
+        recent: what the numbers were like lately.
         is_planned: whether the recipe wants a checkpoint here; otherwise a signal was the cause.
         is_evaluation_due: whether the weights were still to be evaluated after this step.
     """
@@ -61,6 +76,7 @@ class Position(_Value):
     recipe_sha256: str
     train_s: float
     results: Results
+    recent: Recent
     is_planned: bool
     is_evaluation_due: bool
 

@@ -19,6 +19,7 @@ from cifar_dist.config import Config, Recipe, find_recipe, load_config
 from cifar_dist.config.schema import first_and_last
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import open_dataset, prepare, split_for_training
+from cifar_dist.errors import BadNumbersError
 from cifar_dist.observe.console import compiled_line, say
 from cifar_dist.observe.progress import ProgressFile
 from cifar_dist.observe.records import Observer
@@ -86,13 +87,16 @@ def run(
 
     peers = Peers(folder.paths.events, env.attempt)
     with listening(is_alone=peers.have_ended, last_words=last_words) as stop:
-        rank = _Rank(recipe, folder, context, train_set, eval_set, stop, more_observers)
-        return _run_rank(rank, asked)
+        rank = _Rank(recipe, folder, context, train_set, eval_set, stop, asked, more_observers)
+        return _run_rank(rank)
 
 
 @dataclass(frozen=True, eq=False)
 class _Rank:
-    """What one rank of a run has, once it has joined the group."""
+    """What one rank of a run has, once it has joined the group.
+
+    ``asked`` says where to start: "none", "auto" or a path.
+    """
 
     recipe: Recipe
     folder: RunFolder
@@ -100,7 +104,12 @@ class _Rank:
     train_set: Dataset
     eval_set: Dataset
     stop: StopRequest
+    asked: str
     more_observers: Callable[[], Sequence[Observer]]
+
+    @property
+    def goes_on(self) -> bool:
+        return self.asked != NONE
 
     def observers(self, task: TrainTask) -> list[Observer]:
         """Return those to whom rank 0 tells what happens."""
@@ -111,13 +120,8 @@ class _Rank:
         return [*open_observers(task, self.folder.paths), *self.more_observers()]
 
 
-def _run_rank(rank: _Rank, asked: str) -> int:
-    """Build, find the start, and train; only rank 0 reports and writes.
-
-    Args:
-        rank: this one.
-        asked: where to start: "none", "auto" or a path.
-    """
+def _run_rank(rank: _Rank) -> int:
+    """Build, find the start, and train; only rank 0 reports and writes."""
     from cifar_dist.engine.start import agree_on_start, take_up
     from cifar_dist.engine.task import build_train_task
 
@@ -125,7 +129,7 @@ def _run_rank(rank: _Rank, asked: str) -> int:
     progress = ProgressFile(folder.paths.root, context.rank, on_first_step=_on_first_step(context))
     progress.phase("build")
     task = build_train_task(rank.recipe.config, context, rank.train_set, rank.eval_set)
-    start = agree_on_start(task, asked, folder.paths, say=say)
+    start = agree_on_start(task, rank.asked, folder.paths, say=say)
     if not context.is_main:
         if start is None or not start.is_finished:
             _train(rank, task, progress, start)
@@ -134,7 +138,7 @@ def _run_rank(rank: _Rank, asked: str) -> int:
         _say_finished(folder, start)
         return 0
     with folder.recorded(rank.recipe):
-        if asked != NONE:
+        if rank.goes_on:
             take_up(folder.paths, start)
         for line in _description(task, rank.train_set, folder.paths):
             say(line)
@@ -152,6 +156,23 @@ def _on_first_step(context: DistContext) -> Callable[[float], None]:
 
 
 def _train(rank: _Rank, task: TrainTask, progress: ProgressFile, start: Start | None) -> None:
+    """Train, and go back where the numbers went wrong and the recipe wants it."""
+    from cifar_dist.engine.retreat import Retreat, first_start, with_left_out
+
+    paths = rank.folder.paths
+    if rank.goes_on:
+        task = with_left_out(task, start, paths.checkpoints)
+    may_go_back = rank.recipe.config.monitor.on_bad_numbers == "skip"
+    first = first_start(task) if may_go_back and start is None else None
+    retreat = Retreat(paths, first, say)
+    while True:
+        try:
+            return _train_from(rank, task, progress, start)
+        except BadNumbersError as error:
+            task, start = retreat.back(task, error)
+
+
+def _train_from(rank: _Rank, task: TrainTask, progress: ProgressFile, start: Start | None) -> None:
     """Train with all observers, and close them whatever happens."""
     from cifar_dist.engine.outlets import Outlets
     from cifar_dist.engine.trainer import train

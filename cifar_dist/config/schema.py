@@ -189,10 +189,18 @@ class MonitorConfig(Section):
         description="Steps between two checks that all weights are finite and the same bits on all "
         "ranks, which are also made before each checkpoint. null: never.",
     )
-    on_bad_numbers: Literal["stop"] = Field(
+    on_bad_numbers: Literal["stop", "skip"] = Field(
         default="stop",
-        description="What follows a loss or weights that are not finite, and a loss that explodes. "
-        "stop: the run ends with a report of the batch.",
+        description="What follows a loss that is not finite or explodes. stop: the run ends with a "
+        "report of the batch. skip: it goes back to the last checkpoint before, and leaves that "
+        "batch out. Weights that are not finite or not equal on all ranks always end the run.",
+    )
+    left_out_limit: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="With on_bad_numbers: skip so many batches may be left out; one more ends the "
+        "run.",
     )
     explosion_factor: float | None = Field(
         default=None,

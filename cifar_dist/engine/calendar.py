@@ -13,7 +13,7 @@ def reports(task: TrainTask, step: int) -> bool:
 def evaluates(task: TrainTask, step: int) -> bool:
     """Return whether the weights are evaluated after a step."""
     wanted, per_epoch = task.evaluation.config.eval, task.batches.steps_per_epoch
-    if step % per_epoch != 0 and not wanted.in_mid_epoch:
+    if step == 0 or (step % per_epoch != 0 and not wanted.in_mid_epoch):
         return False
     return _is_due(step, per_epoch, task.total_steps, wanted.interval_epochs)
 
@@ -21,6 +21,8 @@ def evaluates(task: TrainTask, step: int) -> bool:
 def saves(task: TrainTask, step: int) -> bool:
     """Return whether a checkpoint is due after a step."""
     wanted = task.evaluation.config.checkpoint
+    if step == 0:
+        return False
     if wanted.interval_steps is not None and step % wanted.interval_steps == 0:
         return True
     return _is_due(step, task.batches.steps_per_epoch, task.total_steps, wanted.interval_epochs)

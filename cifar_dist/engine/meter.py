@@ -35,7 +35,7 @@ class Meter:
     """Collect what each step leaves behind.
 
     ``train_s`` counts the seconds of training: not the first step, which compiles and is
-    ``compile_s``, and nothing under :meth:`paused`.
+    ``compile_s``, and nothing under :meth:`paused`; ``saving_s`` those under :meth:`saving`.
 
     Args:
         group: all ranks.
@@ -63,6 +63,7 @@ class Meter:
         self._data_wait_before_s = 0.0
         self._stalled_before_s = stalled_s()
         self.train_s = 0.0
+        self.saving_s = 0.0
         self.compile_s: float | None = None
 
     def waits_for_batch(self) -> None:
@@ -156,3 +157,13 @@ class Meter:
             away_s = self._clock() - start
             self._interval_start += away_s
             self._step_start += away_s
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """As :meth:`paused`, for what training waits for so that its state can be saved."""
+        with self.paused():
+            start = self._clock()
+            try:
+                yield
+            finally:
+                self.saving_s += self._clock() - start

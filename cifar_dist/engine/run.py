@@ -21,7 +21,7 @@ from cifar_dist.engine.task import EvalTask, TrainTask
 from cifar_dist.engine.vote import StopVote
 from cifar_dist.engine.watch import Watch
 from cifar_dist.health.pace import own_step_s
-from cifar_dist.observe.records import EvalRecord, TrainRecord, finite
+from cifar_dist.observe.records import EvalRecord, LeftOutRecord, TrainRecord, finite
 from cifar_dist.runtime.profile import StepProfile
 
 
@@ -73,16 +73,24 @@ class Run:
         with self.meter.paused(), self.outlets.progress.during("profile"):
             self.profile.note(self.step, loss)
 
+    def leave_out(self) -> None:
+        """Let the step pass without its batch, on all ranks."""
+        self.task.step.leave_out()
+        reason = self.task.left_out[self.step]
+        self.outlets.record(LeftOutRecord(self.task.epoch_of(self.step), self.step, reason))
+
     def check_weights(self) -> None:
-        with self.meter.paused():
+        """Judge the weights before they are saved, or on their own."""
+        with self.meter.saving():
             self.watch.judge_weights(self.meter, self.step)
 
     def save(self) -> None:
         """Begin to save on rank 0; all ranks give what they alone know."""
         task, outlets = self.task, self.outlets
-        with self.meter.paused(), outlets.progress.during("checkpoint"):
+        with self.meter.saving(), outlets.progress.during("checkpoint"):
             self.vote.takes_long()
-            checkpoint = snapshot(task, self.meter, self.results, self.step)
+            results, recent = self.results, self.watch.recent
+            checkpoint = snapshot(task, self.meter, self.step, results=results, recent=recent)
             if self.is_main:
                 keep, is_planned = task.evaluation.config.checkpoint.keep, saves(task, self.step)
                 outlets.save(checkpoint, keep=keep, is_recorded=is_planned)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_dist.checkpoint.format import Checkpoint
-from cifar_dist.checkpoint.position import Position, Results
+from cifar_dist.checkpoint.position import Position, Recent, Results
 from cifar_dist.checkpoint.rules import recipe_sha256
 from cifar_dist.config import dump_config
 from cifar_dist.engine.batch_norm import is_statistic, pool_statistics
@@ -30,8 +30,17 @@ LOSSES = RANKS + "losses"
 Arrays = dict[str, NDArray[Any]]
 
 
-def snapshot(task: TrainTask, meter: Meter, results: Results, step: int) -> Checkpoint:
+def snapshot(
+    task: TrainTask, meter: Meter, step: int, *, results: Results, recent: Recent
+) -> Checkpoint:
     """Copy all that a run needs to go on after a step; every rank must call it.
+
+    Args:
+        task: what is computed with.
+        meter: of the steps since the last record.
+        step: the last one that is done; 0: none is.
+        results: what evaluations have found.
+        recent: what the numbers were like lately.
 
     Returns:
         the checkpoint; on other ranks than 0 the same, with their own arrays.
@@ -48,6 +57,7 @@ def snapshot(task: TrainTask, meter: Meter, results: Results, step: int) -> Chec
         recipe_sha256=recipe_sha256(evaluation.config),
         train_s=meter.train_s,
         results=results,
+        recent=recent,
         is_planned=saves(task, step),
         is_evaluation_due=evaluates(task, step),
     )

@@ -75,6 +75,7 @@ class TrainStep(nn.Cell):
         asked = train.effective_loss_scale
         self.is_dynamic = asked == "dynamic"
         self.checks_overflow = train.amp != "O0" or asked != 1
+        self.takes_floats = config.data.loader != "project"
         self.network = network
         self.normalise = Normalise() if config.data.loader == "project" else nn.Identity()
         self.mixes = config.data.mixup_alpha > 0 or config.data.cutmix_alpha > 0
@@ -128,8 +129,9 @@ class TrainStep(nn.Cell):
     def construct(self, *batch: Tensor) -> Tensor:
         """Take what :func:`step_inputs` returns; return this rank's mean loss, float32[].
 
-        It is NaN where this rank's gradient is not finite, but for a step that may be skipped: a
-        ReLU on a CPU turns NaN into 0, so that the loss of a NaN image may look good.
+        It is NaN where this rank's gradient is not finite, and in a run that may skip steps where
+        its images are not: a ReLU on a CPU turns NaN into 0, so that the loss of a NaN image may
+        look good.
         """
         if self.parts == 1:
             loss, gradients = self.gradient(*batch)
@@ -137,6 +139,8 @@ class TrainStep(nn.Cell):
             loss, gradients = self.gradient_in_parts(batch)
         if not self.checks_overflow:
             loss = ops.select(amp.all_finite(gradients), loss, self.not_a_number)
+        elif self.takes_floats:
+            loss = ops.select(amp.all_finite((batch[0],)), loss, self.not_a_number)
         if not self.is_alone:
             gradients = self.average(gradients)
         rates = self.rates_now()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from mindspore import nn
@@ -67,12 +67,16 @@ class EvalTask:
 
 @dataclass(frozen=True, eq=False)
 class TrainTask:
-    """A training step, its batches and rates, and the evaluation of the same network."""
+    """A training step, its batches and rates, and the evaluation of the same network.
+
+    ``left_out`` has the steps whose batches are not trained with, and why.
+    """
 
     step: TrainStep
     batches: Batches
     rates: NDArray[np.float32]
     evaluation: EvalTask
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def total_steps(self) -> int:
@@ -80,6 +84,15 @@ class TrainTask:
         train = self.evaluation.config.train
         whole = train.epochs * self.batches.steps_per_epoch
         return whole if train.max_steps is None else min(whole, train.max_steps)
+
+    def trained_steps(self, last: int, count: int) -> list[int]:
+        """Return the latest steps up to one that were trained with, as many as wanted."""
+        found: list[int] = []
+        while len(found) < count:
+            if last not in self.left_out:
+                found.append(last)
+            last -= 1
+        return found[::-1]
 
     def epoch_of(self, step: int) -> int:
         """Return the epoch of a step; both count from 1."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
+from cifar_dist.checkpoint.position import Recent
+from cifar_dist.data.batches import TrainBatch
 from cifar_dist.data.prefetch import Prefetch
 from cifar_dist.engine.calendar import evaluates, reports, saves
 from cifar_dist.engine.ending import ended, stopped
@@ -51,7 +53,8 @@ def train(
     stalls = StallProbe()
     meter = Meter(group, rank=task.evaluation.context.rank, stalled_s=stalls.total_s)
     step, results = begin(task, meter, start)
-    watch, vote = Watch(task, outlets.report), StopVote(group, request)
+    recent = start.position.recent if start is not None else Recent()
+    watch, vote = Watch(task, outlets.report, recent), StopVote(group, request)
     run = Run(task, outlets, vote, meter, watch, step, step, results)
     run.profile = profile or run.profile
     outlets.progress.tells(lambda: {**run.signs(), "stalled_s": stalls.total_s()})
@@ -76,21 +79,18 @@ def _catch_up(run: Run, start: Start) -> None:
 
 def _train(run: Run) -> None:
     """Take all steps that are left. Saving comes before evaluating, which may be interrupted."""
-    task, meter, profile = run.task, run.meter, run.profile
+    task, meter = run.task, run.meter
     task.step.set_train(True)
     epochs, left = task.evaluation.config.train.epochs, task.total_steps - run.step
     with Prefetch(islice(task.batches.epochs(epochs, first_step=run.step), left)) as batches:
         for batch in batches:
-            meter.batch_arrived()
-            if profile.starts_before(run.step + 1):
-                run.start_profile()
-            loss = task.step(*step_inputs(batch))
-            meter.step_done(loss)
             run.step += 1
-            if profile.covers(run.step):
-                run.note_profile(loss)
+            if run.step in task.left_out:
+                run.leave_out()
+            else:
+                _step(run, batch)
             run.outlets.progress.trained(batch.epoch, run.step)
-            if reports(task, run.step):
+            if meter.has_losses and reports(task, run.step):
                 run.report()
             if saves(task, run.step) or run.watch.weights_are_due(run.step):
                 run.check_weights()
@@ -101,3 +101,14 @@ def _train(run: Run) -> None:
             run.outlets.release()
             run.vote.tick()
             meter.waits_for_batch()
+
+
+def _step(run: Run, batch: TrainBatch) -> None:
+    """Train with one batch: the step that the run is at."""
+    run.meter.batch_arrived()
+    if run.profile.starts_before(run.step):
+        run.start_profile()
+    loss = run.task.step(*step_inputs(batch))
+    run.meter.step_done(loss)
+    if run.profile.covers(run.step):
+        run.note_profile(loss)

@@ -8,20 +8,32 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_dist.checkpoint.position import Recent
 from cifar_dist.engine.meter import Meter, Reading
 from cifar_dist.engine.task import TrainTask
 from cifar_dist.errors import BadNumbersError
 from cifar_dist.health.checksum import mark, own_row
-from cifar_dist.health.fault import Fault, judge_height, judge_losses, judge_skips, judge_weights
-from cifar_dist.health.report import BadNumbers, images_of, message
+from cifar_dist.health.fault import (
+    MOST_READINGS,
+    Fault,
+    judge_height,
+    judge_losses,
+    judge_skips,
+    judge_weights,
+)
+from cifar_dist.health.report import Action, BadNumbers, images_of, message
 
 _log = logging.getLogger(__name__)
+
+MOST_NOTES = 20
+"""Reports of what ends no run, in one process."""
 
 
 class Watch:
@@ -30,15 +42,26 @@ class Watch:
     Args:
         task: what is watched.
         report: the folder for what rank 0 writes down about it.
+        recent: what another watch over the same run remembered after the step it goes on from.
     """
 
-    def __init__(self, task: TrainTask, report: Path) -> None:
+    def __init__(self, task: TrainTask, report: Path, recent: Recent) -> None:
         self._task = task
         self._report = report
         self._monitor = task.evaluation.config.monitor
-        self._skipped = int(task.step.skipped_steps.asnumpy())
-        self._skipped_in_a_row = 0
-        self._before: list[float] = []
+        self._skipped = recent.skipped_steps
+        self._skipped_in_a_row = recent.skipped_in_a_row
+        self._before = deque(recent.losses, maxlen=MOST_READINGS)
+        self._notes = 0
+
+    @property
+    def recent(self) -> Recent:
+        """What is remembered of the reports so far."""
+        return Recent(
+            losses=list(self._before),
+            skipped_in_a_row=self._skipped_in_a_row,
+            skipped_steps=self._skipped,
+        )
 
     def judge(self, reading: Reading, step: int) -> None:
         """Judge the losses up to a step; every rank calls it after the same steps."""
@@ -86,13 +109,25 @@ class Watch:
         if is_finite and factor is None:
             return
         losses: NDArray[np.float32] = self._group.sum_floats(self._rows(reading.own_losses))
+        steps = self._task.trained_steps(step, losses.shape[1])
         if is_finite and factor is not None:
             guess = math.log(self._task.evaluation.config.model.num_classes)
-            fault = judge_height(losses, self._before, last_step=step, factor=factor, guess=guess)
+            fault = judge_height(losses, self._before, steps=steps, factor=factor, guess=guess)
         else:
-            fault = judge_losses(losses, last_step=step, skipped_steps=skipped)
-        if fault:
-            self._raise(fault, losses[:, fault.step - step - 1])
+            fault = judge_losses(losses, steps=steps, skipped_steps=skipped)
+        if fault and fault.kind == "overflow":
+            self._note(fault, losses[:, steps.index(fault.step)])
+        elif fault:
+            self._raise(fault, losses[:, steps.index(fault.step)])
+
+    def _note(self, fault: Fault, losses: NDArray[np.float32]) -> None:
+        """Write the report and a warning on rank 0; training goes on."""
+        self._notes += 1
+        if self._notes > MOST_NOTES:
+            return
+        path = self._write(fault, losses, "go on")
+        if self._task.evaluation.context.is_main:
+            _log.warning("%s", message(fault, str(path)))
 
     def _raise(self, fault: Fault, losses: NDArray[np.float32] | None = None) -> None:
         """Write the report on rank 0, and raise on every rank.
@@ -101,6 +136,17 @@ class Watch:
             fault: what is wrong.
             losses: float32[ranks] of its step, where they are known.
         """
+        is_wanted = self._monitor.on_bad_numbers == "skip" and fault.is_of_a_batch
+        left_out, limit = len(self._task.left_out), self._monitor.left_out_limit
+        skips = is_wanted and left_out < limit
+        path = self._write(fault, losses, "skip" if skips else "stop")
+        text = message(fault, str(path))
+        if is_wanted and not skips:
+            text += f"\n  {left_out} batches were left out before: monitor.left_out_limit"
+        raise BadNumbersError(text, reason=fault.text, left_out_step=fault.step if skips else None)
+
+    def _write(self, fault: Fault, losses: NDArray[np.float32] | None, action: Action) -> Path:
+        """Write a report on rank 0; return where it is."""
         task = self._task
         report = BadNumbers(
             fault,
@@ -109,7 +155,7 @@ class Watch:
             loss_scale=self._loss_scale,
             lr=float(task.rates[fault.step - 1]),
             images=images_of(task.batches.plan, fault.step, task.batches.num_images),
-            action=self._monitor.on_bad_numbers,
+            action=action,
         )
         path = self._report / report.file_name
         if task.evaluation.context.is_main:
@@ -117,5 +163,4 @@ class Watch:
                 report.write(path)
             except OSError as error:
                 _log.warning("%s cannot be written: %s", path, error)
-        batch_step = fault.step if fault.is_of_a_batch else None
-        raise BadNumbersError(message(fault, str(path)), batch_step=batch_step)
+        return path

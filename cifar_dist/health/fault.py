@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cifar_dist.health.checksum import NOT_FINITE, dissenters
 
-Kind = Literal["loss", "explosion", "skips", "weights", "drift"]
+Kind = Literal["loss", "overflow", "explosion", "skips", "weights", "drift"]
 
 FEWEST_READINGS = 5
 """A median of fewer says little; the first steps of a warm-up are no measure either."""
@@ -26,8 +26,9 @@ class Fault:
     """What is wrong with a run.
 
     Attributes:
-        kind: "loss": not finite; "explosion": far above those before; "skips": one update after
-            another left out; "weights": not finite; "drift": not equal on all ranks.
+        kind: "loss": not finite; "overflow": the same, but the step made no update, and nothing is
+            lost; "explosion": far above those before; "skips": one update after another left out;
+            "weights": not finite; "drift": not equal on all ranks.
         step: finished optimizer steps, the one with the fault included.
         text: what is wrong and where, a sentence without its end.
         ranks: where it shows; for "drift" those that differ from the others, or all of them where
@@ -48,33 +49,38 @@ class Fault:
 
 
 def judge_losses(
-    losses: NDArray[np.float32], *, last_step: int, skipped_steps: int
+    losses: NDArray[np.float32], *, steps: Sequence[int], skipped_steps: int
 ) -> Fault | None:
-    """Return a loss that is not finite, unless its update was left out for an overflow.
+    """Return a loss that is not finite; an "overflow" where no update was made with any such.
+
+    A gradient that overflows leaves its loss finite, for that is computed in float32: an image
+    that is not finite, or a network that overflows forwards, does not.
 
     Args:
         losses: float32[ranks, steps], of each rank's own part of the batch.
-        last_step: of the run, that of the last column.
+        steps: of the run, those of the columns.
         skipped_steps: how many updates were left out in these steps. Every step with a loss that
             is not finite is among them, or there are more such steps than were left out.
     """
     bad = ~np.isfinite(losses)
-    steps = np.flatnonzero(bad.any(axis=0))
-    if len(steps) <= skipped_steps:
+    columns = np.flatnonzero(bad.any(axis=0))
+    if not len(columns):
         return None
-    first = int(steps[0])
-    step = last_step - losses.shape[1] + 1 + first
+    first = int(columns[0])
+    step = steps[first]
     ranks = tuple(np.flatnonzero(bad[:, first]).tolist())
     values = ", ".join(f"{losses[rank, first]:g}" for rank in ranks[:MOST_NAMES])
     text = f"the loss of step {step} is not finite on {_ranks(ranks)} ({values})"
-    return Fault("loss", step, text, ranks)
+    if len(columns) > skipped_steps:
+        return Fault("loss", step, text, ranks)
+    return Fault("overflow", step, f"{text}; its update was left out, as for an overflow", ranks)
 
 
 def judge_height(
     losses: NDArray[np.float32],
     before: Sequence[float],
     *,
-    last_step: int,
+    steps: Sequence[int],
     factor: float,
     guess: float,
 ) -> Fault | None:
@@ -85,7 +91,7 @@ def judge_height(
     Args:
         losses: finite, float32[ranks, steps].
         before: means of earlier reports, the newest last.
-        last_step: of the run, that of the last column.
+        steps: of the run, those of the columns.
         factor: above 1; how far above their median.
         guess: the loss of equal odds for all classes, ln(classes).
     """
@@ -97,7 +103,7 @@ def judge_height(
     if mean <= factor * usual:
         return None
     highest = int(losses.mean(axis=0, dtype=np.float64).argmax())
-    step = last_step - losses.shape[1] + 1 + highest
+    step = steps[highest]
     rank = int(losses[:, highest].argmax())
     text = (
         f"the loss rose to {mean:.4g}, more than {factor:g} times the {usual:.4g} that is the "

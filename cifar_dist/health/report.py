@@ -6,16 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cifar_dist.data.batches import BatchPlan
 from cifar_dist.data.shard import epoch_permutation, train_indices
 from cifar_dist.health.fault import Fault
 from launcher.contract import write_atomic
 
+Action = Literal["stop", "skip", "go on"]
+
 HINTS = {
     "loss": "look at those images; where the loss grew before, a lower optimizer.lr or "
     "optimizer.clip_norm helps",
+    "overflow": "look at those images; training goes on without that update",
     "explosion": "a lower optimizer.lr, a longer schedule.warmup_epochs or "
     "optimizer.clip_norm helps",
     "skips": "a lower optimizer.lr or train.dtype=bfloat16 helps",
@@ -36,7 +39,7 @@ class BadNumbers:
         loss_scale: at the report, after the step.
         lr: of the step.
         images: of each rank's part of the batch, positions in the training set.
-        action: "stop", or "skip": training went back and left the batch out.
+        action: "stop"; "skip": training went back and left the batch out; "go on": it went on.
     """
 
     fault: Fault
@@ -45,7 +48,7 @@ class BadNumbers:
     loss_scale: float
     lr: float
     images: Mapping[int, Sequence[int]]
-    action: str
+    action: Action
 
     @property
     def file_name(self) -> str:

@@ -22,6 +22,7 @@ TIME_FIELDS = (
     "save_s",
     "eval_s",
     "train_s",
+    "saving_s",
     "compile_s",
 )
 """Fields that are times: all others are equal bit for bit in a run that was killed and resumed."""
@@ -118,7 +119,10 @@ class LeftOutRecord:
 
 @dataclass(frozen=True)
 class EndRecord:
-    """The end of a run that was not cut short; ``train_s`` leaves compilation out.
+    """The end of a run that was not cut short.
+
+    ``train_s`` leaves out compilation, evaluation, and ``saving_s``: what training waited for so
+    that its state could be checked and copied; checkpoints are written while it goes on.
 
     The accuracies are those of the last weights, None where none was taken (eval.in_mid_epoch);
     ``ema_accuracy`` is that of their running average.
@@ -130,6 +134,7 @@ class EndRecord:
     train_s: float
     compile_s: float
     ema_accuracy: float | None = None
+    saving_s: float = 0.0
 
 
 Record = TrainRecord | EvalRecord | CheckpointRecord | LeftOutRecord | EndRecord

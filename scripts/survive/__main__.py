@@ -34,10 +34,11 @@ class Settings:
     places: int = 20
     damaged_runs: int = 3
     faults: int = 4
+    pairs: int = 5
     seed: int = 0
 
 
-QUICK = Settings(kills=3, stops=2, places=20, damaged_runs=1, faults=1)
+QUICK = Settings(kills=3, stops=2, places=20, damaged_runs=1, faults=1, pairs=1)
 
 
 def _rows(work: Path, asked: Settings) -> dict[str, Callable[[], list[Verdict]]]:
@@ -53,8 +54,8 @@ def _rows(work: Path, asked: Settings) -> dict[str, Callable[[], list[Verdict]]]
         "elastic": lambda: [elastic.elastic(work)],
         "poison": lambda: [numbers_watch.poison(work, asked.faults)],
         "drift": lambda: [numbers_watch.drift(work, asked.faults)],
-        "skip": lambda: [numbers_watch.left_out(work)],
-        "cost": lambda: [cost.cost(work)],
+        "skip": lambda: [numbers_watch.left_out(work, asked.faults)],
+        "cost": lambda: [cost.cost(work, asked.pairs)],
     }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from job import SMALL, Job, finish, lines, require
+from job import SMALL, Job, finish, require
 from verdict import Verdict
+
+from tests.e2e.killing import lines
 
 RANKS, OTHERS = 2, (1, 3)
 SAVED_STEP = 64

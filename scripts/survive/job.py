@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,15 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from cifar_dist.checkpoint.store import list_checkpoints, load_checkpoint
 from cifar_dist.errors import CheckpointError
-from cifar_dist.observe.records import TIME_FIELDS
+from tests.e2e import killing
+from tests.e2e.killing import without_times
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LIMIT_S = 300.0
 _LOOK_S = 0.003
 
@@ -74,22 +72,8 @@ class Job:
 def started(job: Job) -> Iterator[subprocess.Popen[bytes]]:
     """Run a job's launcher in a session of its own; what it prints is appended to its log."""
     job.run_dir.parent.mkdir(parents=True, exist_ok=True)
-    with job.log.open("ab") as log:
-        process = subprocess.Popen(
-            job.command,
-            cwd=job.run_dir.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            start_new_session=True,
-        )
-    try:
+    with killing.started(job.command, job.log) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(LIMIT_S)
 
 
 def finish(job: Job, *, expected: int = 0, limit_s: float = LIMIT_S) -> str:
@@ -115,23 +99,6 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) ->
             raise TrialFailed(f"nothing happened for {LIMIT_S:g} s")
         threading.Event().wait(_LOOK_S)
     return True
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a JSONL file that may be growing."""
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
-        return []
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
-def last_step(run_dir: Path) -> int:
-    """Return the step of the newest training record."""
-    return max(
-        (one["step"] for one in lines(run_dir / "metrics.jsonl") if one["event"] == "train"),
-        default=0,
-    )
 
 
 def phase(run_dir: Path) -> str:
@@ -175,7 +142,7 @@ def _family(pid: int) -> list[psutil.Process]:
 def differences(one: Path, other: Path) -> list[str]:
     """Return what is not equal bit for bit between the ends of two runs: records and state."""
     found = []
-    records = [_without_times(run) for run in (one, other)]
+    records = [without_times(run) for run in (one, other)]
     if records[0] != records[1]:
         pairs = zip(*records, strict=False)
         first = next((i for i, (a, b) in enumerate(pairs) if a != b), "the end")
@@ -189,13 +156,6 @@ def differences(one: Path, other: Path) -> list[str]:
         if pair[0] != pair[1]:
             found.append(f"{name} differs")
     return found
-
-
-def _without_times(run_dir: Path) -> list[dict[str, Any]]:
-    return [
-        {key: value for key, value in record.items() if key not in TIME_FIELDS}
-        for record in lines(run_dir / "metrics.jsonl")
-    ]
 
 
 def damaged(run_dir: Path) -> list[str]:

@@ -17,7 +17,6 @@ from job import (
     differences,
     finish,
     kill_all,
-    last_step,
     phase,
     require,
     started,
@@ -25,6 +24,8 @@ from job import (
     workers,
 )
 from verdict import Verdict
+
+from tests.e2e.killing import last_step
 
 End = Callable[[subprocess.Popen[bytes]], None]
 """Ends a launcher one way or another."""

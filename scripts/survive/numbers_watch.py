@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from job import ROOT, SMALL, Job, differences, finish, lines, require
+from job import SMALL, Job, differences, finish, kill_all, require, started, wait_for
 from verdict import Verdict
+
+from tests.e2e.conftest import ROOT
+from tests.e2e.killing import lines
 
 SCRIPT = ROOT / "tests" / "e2e" / "scripts" / "train_with_fault.py"
 INTERVAL = 5
 RANKS = 2
+LEFT_OUT_STEP = 13
 OVERRIDES = (
     *SMALL,
     "data.loader=mindspore",
@@ -65,20 +69,38 @@ def _found(job: Job, kind: str, number: int) -> str:
     return f"rank {rank}"
 
 
-def left_out(work: Path) -> Verdict:
-    """Let a run go back and leave the poisoned batch out, and kill one such run."""
-    verdict = Verdict("monitor.on_bad_numbers=skip: goes back, leaves the batch out, ends well")
-    first, second = (
-        _job(work / "skip" / name, "poison", 1, 13).plus("monitor.on_bad_numbers=skip")
-        for name in ("first", "second")
-    )
-
-    def trial() -> str:
-        for job in (first, second):
-            said = finish(job)
-            require("Traceback" not in said, f"{job.log} has a traceback")
-        require(not (found := differences(first.run_dir, second.run_dir)), "; ".join(found))
-        return "two equal runs"
-
-    verdict.attempt(trial)
+def left_out(work: Path, trials: int) -> Verdict:
+    """Let runs go back and leave the poisoned batch out; all but the first are killed once."""
+    verdict = Verdict("on_bad_numbers=skip: goes back, leaves out one batch, killed too; then ends")
+    options = ("monitor.on_bad_numbers=skip", "checkpoint.interval_steps=4")
+    whole = _job(work / "skip" / "whole", "poison", 1, LEFT_OUT_STEP).plus(*options)
+    verdict.attempt(lambda: _left_out(whole, finish(whole)))
+    for number in range(trials):
+        job = _job(work / "skip" / f"killed_{number}", "poison", 1, LEFT_OUT_STEP).plus(*options)
+        verdict.attempt(lambda job=job, number=number: _killed(job, whole.run_dir, number))
     return verdict
+
+
+def _left_out(job: Job, said: str) -> None:
+    require("Traceback" not in said, f"{job.log} has a traceback")
+    require("going back" in said, f"{job.log} does not say that it goes back")
+    found = [one for one in lines(job.run_dir / "metrics.jsonl") if one["event"] == "left_out"]
+    steps = [one["step"] for one in found]
+    require(steps == [LEFT_OUT_STEP], f"{job.run_dir}: left out {steps}")
+
+
+def _killed(job: Job, whole: Path, number: int) -> str:
+    """Kill all of a run on its way back or soon after, and go on with it."""
+    moments = {
+        "going back": lambda: (job.run_dir / "ckpt" / "left_out.json").exists(),
+        "after it": lambda: any(
+            one["event"] == "left_out" for one in lines(job.run_dir / "metrics.jsonl")
+        ),
+    }
+    met = list(moments)[number % len(moments)]
+    with started(job) as launcher:
+        require(wait_for(moments[met], launcher), f"{job.run_dir} ended before it was killed")
+        kill_all(launcher)
+    _left_out(job, finish(job))
+    require(not (found := differences(whole, job.run_dir)), "; ".join(found))
+    return met

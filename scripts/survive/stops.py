@@ -10,11 +10,12 @@ import subprocess
 import time
 from pathlib import Path
 
-from job import Job, TrialFailed, damaged, differences, finish, lines, require
+from job import Job, TrialFailed, damaged, differences, finish, require
 from kills import TRIES, interrupt, undisturbed
 from verdict import Verdict
 
 from cifar_dist.checkpoint.store import list_checkpoints
+from tests.e2e.killing import lines
 
 GRACE_S = 20.0
 """The launcher's default."""

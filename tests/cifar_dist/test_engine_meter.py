@@ -101,3 +101,18 @@ def test_before_the_first_reading_the_speed_is_that_of_the_steps_so_far() -> Non
     take(meter, clock, wait_s=1, step_s=3)
     take(meter, clock, wait_s=1, step_s=1)
     assert meter.step_s_so_far == pytest.approx(3)
+
+
+def test_what_is_waited_for_to_save_is_a_pause_with_a_time_of_its_own() -> None:
+    clock = Clock()
+    meter = Meter(Alone(), clock=clock)
+    take(meter, clock, wait_s=0, step_s=30)
+    for _ in range(2):
+        take(meter, clock, wait_s=0, step_s=2)
+        with meter.saving():
+            clock.now_s += 0.25
+    with meter.paused():
+        clock.now_s += 50
+    assert meter.read().step_s == pytest.approx(2)
+    assert meter.saving_s == pytest.approx(0.5)
+    assert meter.train_s == pytest.approx(4)

@@ -135,6 +135,20 @@ def test_the_loss_is_nan_where_the_gradient_is_not_finite(image: float, is_finit
     assert np.isfinite(step(Tensor(images), Tensor(LABELS)).asnumpy()) == is_finite
 
 
+@pytest.mark.parametrize(("image", "is_finite"), [(1.0, True), (np.nan, False), (np.inf, False)])
+def test_where_steps_may_be_skipped_the_loss_is_nan_for_images_that_are_not_finite(
+    image: float, is_finite: bool
+) -> None:
+    config = recipe(
+        {"nesterov": False}, {"loader": "mindspore", "crop_padding_mode": "mean"}, amp="O2"
+    )
+    step = TrainStep(apply_precision(Gate(), config.train), config, np.float32([0.5]), 1)
+    images = np.ones((8, 3, 32, 32), dtype=np.float32)
+    images[3, 1, 7, 9] = image
+    assert np.isfinite(step(Tensor(images), Tensor(LABELS)).asnumpy()) == is_finite
+    assert int(step.skipped_steps.asnumpy()) == int(not is_finite)
+
+
 def test_a_step_that_is_left_out_changes_nothing_but_the_rate_of_the_next() -> None:
     train_step = build(recipe(amp="O0"), [0.5, 0.0, 0.25])
     train_step(*BATCH)

@@ -23,7 +23,9 @@ def losses(*rows: list[float]) -> np.ndarray:
 
 
 def test_a_loss_that_is_not_finite_is_named_with_its_step_and_rank() -> None:
-    fault = judge_losses(losses([2, 2, 2], [2, math.nan, math.nan]), last_step=40, skipped_steps=0)
+    fault = judge_losses(
+        losses([2, 2, 2], [2, math.nan, math.nan]), steps=[38, 39, 40], skipped_steps=0
+    )
     assert fault is not None
     assert (fault.kind, fault.step, fault.ranks) == ("loss", 39, (1,))
     assert "step 39 is not finite on rank 1 (nan)" in fault.text
@@ -31,26 +33,36 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step_and_rank() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_any_value_that_is_not_finite_is_found(value: float) -> None:
-    fault = judge_losses(losses([value]), last_step=1, skipped_steps=0)
+    fault = judge_losses(losses([value]), steps=[1], skipped_steps=0)
     assert fault is not None
     assert fault.ranks == (0,)
 
 
-def test_as_many_updates_left_out_as_losses_that_are_not_finite_is_no_fault() -> None:
+def test_a_loss_that_is_not_finite_is_an_overflow_where_all_such_steps_made_no_update() -> None:
     two = losses([math.inf, 2, 2], [2, 2, math.nan])
-    assert judge_losses(two, last_step=3, skipped_steps=2) is None
-    fault = judge_losses(two, last_step=3, skipped_steps=1)
+    noted = judge_losses(two, steps=[1, 2, 3], skipped_steps=2)
+    assert noted is not None
+    assert (noted.kind, noted.step, noted.ranks) == ("overflow", 1, (0,))
+    assert "its update was left out" in noted.text
+    assert not noted.is_of_a_batch
+    fault = judge_losses(two, steps=[1, 2, 3], skipped_steps=1)
     assert fault is not None
-    assert fault.step == 1
+    assert (fault.kind, fault.step) == ("loss", 1)
+
+
+def test_steps_that_were_left_out_are_no_columns() -> None:
+    fault = judge_losses(losses([2, 2, math.nan, 2]), steps=[5, 6, 8, 10], skipped_steps=0)
+    assert fault is not None
+    assert fault.step == 8
 
 
 def test_finite_losses_are_no_fault() -> None:
-    assert judge_losses(losses([3e38, -3e38], [0, 1]), last_step=2, skipped_steps=0) is None
+    assert judge_losses(losses([3e38, -3e38], [0, 1]), steps=[1, 2], skipped_steps=0) is None
 
 
 def height(value: float, before: list[float]) -> str | None:
     fault = judge_height(
-        losses([value, value], [value, 3 * value]), before, last_step=10, factor=4, guess=GUESS
+        losses([value, value], [value, 3 * value]), before, steps=[9, 10], factor=4, guess=GUESS
     )
     return fault and fault.text
 
