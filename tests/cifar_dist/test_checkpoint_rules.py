@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cifar_dist.checkpoint.position import Position, Results, SavedBest
+from cifar_dist.checkpoint.position import Position, Recent, Results, SavedBest
 from cifar_dist.checkpoint.rules import changes, check_same_run, recipe_sha256
 from cifar_dist.config import Config, find_recipe, load_config
 from cifar_dist.errors import CheckpointError
@@ -22,6 +22,7 @@ def position(world_size: int = 2, global_batch_size: int = 64) -> Position:
         recipe_sha256=recipe_sha256(recipe()),
         train_s=1.5,
         results=Results(last={"last": 0.5}, best=0.6, best_saved=SavedBest(step=3, accuracy=0.6)),
+        recent=Recent(losses=[2.5, 2.25], skipped_in_a_row=1, skipped_steps=3),
         is_planned=True,
         is_evaluation_due=False,
     )

@@ -65,7 +65,8 @@ def test_ranks_that_evaluate_stop_and_evaluate_again_when_they_go_on(tmp_path: P
     assert step == 20
     assert records(run_dir, "eval") == []
     short = (*long[:1], "eval.batch_size=200", "train.epochs=2")
-    command = launched(run_dir, RANKS, command=trainer("lenet5", *SMALL, *short))
+    goes_on = ("--resume", "auto")
+    command = launched(run_dir, RANKS, *goes_on, command=trainer("lenet5", *SMALL, *short))
     assert f"resume     after step {step}" in finish(command, tmp_path / "log")
     assert [record["step"] for record in records(run_dir, "eval")] == [20, 40]
 
