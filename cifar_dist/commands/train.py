@@ -79,8 +79,9 @@ def run(
     if context.is_main:
         folder.check_unused(resume=asked)
 
-    def last_words(number: int) -> None:
-        say(f"stopped by {signal.Signals(number).name}, without a step to save", stream=sys.stderr)
+    def last_words(number: int, farewell: str | None) -> None:
+        nothing = f"stopped by {signal.Signals(number).name}, without a step to save"
+        say(farewell or nothing, stream=sys.stderr)
         if context.is_main:
             folder.write_end(recipe, 128 + dies_by(number))
 

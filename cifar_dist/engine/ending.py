@@ -11,29 +11,38 @@ from cifar_dist.engine.batch_norm import average_statistics
 from cifar_dist.engine.run import Run
 from cifar_dist.errors import NotSavedError, StoppedError
 from cifar_dist.observe.records import EndRecord
-from cifar_dist.runtime.stop import dies_by
+from cifar_dist.runtime.stop import StopRequest, dies_by
 
 
-def stopped(run: Run, number: int | None) -> StoppedError:
+def stopped(run: Run, request: StopRequest) -> StoppedError:
     """Save where all ranks have stopped, and return what to raise.
 
-    Nobody goes before rank 0 is done: a rank that is gone may end the others.
+    Nobody goes before rank 0 is done: a rank that is gone may end the others, or leave them waiting
+    for ever. Who meets that has saved, and goes too.
 
     Args:
         run: after the step that all ranks have agreed on.
-        number: the signal that this rank got; None: another one was asked.
+        request: what signals have asked of this rank; nothing, where another one was asked.
     """
     if run.saved_step != run.step:
         run.save()
     run.outlets.settle()
-    run.task.evaluation.group.sum_floats(np.zeros(1, dtype=np.float32))
+    said, group = _farewell(run, request.number), run.task.evaluation.group
+    with request.leaving(said):
+        group.sum_floats(np.zeros(1, dtype=np.float32))
+    group.leave()
+    return StoppedError(said, number=dies_by(request.number or signal.SIGTERM))
+
+
+def _farewell(run: Run, number: int | None) -> str:
+    """Return where the run has stopped and, on rank 0, whether that is saved."""
     why = f"by {signal.Signals(number).name}" if number else "with a rank that was asked to"
     said = f"stopped {why} after step {run.step}"
     path = checkpoint_path(run.outlets.checkpoints, run.step)
     if run.is_main:
         saved = f"checkpoint {path}; --resume auto goes on" if path.is_dir() else "it is not saved"
         said = f"{said}; {saved}"
-    return StoppedError(said, number=dies_by(number or signal.SIGTERM))
+    return said
 
 
 def ended(run: Run) -> EndRecord:

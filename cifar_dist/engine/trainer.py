@@ -65,7 +65,7 @@ def train(
             _train(run)
     except StopAgreedError:
         request.is_agreed = True
-        raise stopped(run, request.number) from None
+        raise stopped(run, request) from None
     return ended(run)
 
 

@@ -143,6 +143,8 @@ class Watch:
         text = message(fault, str(path))
         if is_wanted and not skips:
             text += f"\n  {left_out} batches were left out before: monitor.left_out_limit"
+        if not skips:
+            self._group.leave()
         raise BadNumbersError(text, reason=fault.text, left_out_step=fault.step if skips else None)
 
     def _write(self, fault: Fault, losses: NDArray[np.float32] | None, action: Action) -> Path:

@@ -6,6 +6,7 @@ sum to which all other ranks add zeros.
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +43,14 @@ class Collectives(Protocol):
         """Return what rank 0 gives; what other ranks give is not looked at."""
         ...
 
+    def leave(self) -> None:
+        """Call after the last sum where the process is about to be ended by force."""
+        ...
+
+
+LEAVE_S = 0.5
+"""Far longer than a thread needs to send what is queued."""
+
 
 class Alone:
     """The collectives of a single worker: sums of one."""
@@ -59,6 +68,9 @@ class Alone:
 
     def share(self, data: bytes) -> bytes:
         return data
+
+    def leave(self) -> None:
+        return
 
 
 class _AllReduce(nn.Cell):
@@ -101,6 +113,13 @@ class DeviceGroup:
             for start in range(0, length, CHUNK)
         ]
         return b"".join(parts)[:length]
+
+    def leave(self) -> None:
+        """Give MindSpore's threads time: a sum returns before its last messages have been sent.
+
+        Another rank would wait for them for ever (mccl of MindSpore 2.10, seen one time in four).
+        """
+        time.sleep(LEAVE_S)
 
     def _share_part(self, given: bytes, size: int) -> bytes:
         """Pass round at most ``size`` bytes; all parts are of one size, for one compiled graph."""

@@ -27,10 +27,14 @@ LONGEST_WAIT_S = 600.0
 _LOOK_S = 0.1
 
 
+LastWords = Callable[[int, str | None], None]
+
+
 class StopRequest:
     """Whether this rank is asked to stop, and when its training loop last showed life.
 
-    ``number`` is the signal that asks; ``is_agreed`` is set once all ranks have stopped to save.
+    ``number`` is the signal that asks; ``is_agreed`` is set once all ranks have stopped to save;
+    ``farewell`` is what a rank says that has done all it can, and waits for the others.
 
     Args:
         clock: seconds that only rise.
@@ -44,6 +48,19 @@ class StopRequest:
         self._alive_s: float | None = None
         self._longest_s = 0.0
         self._is_busy = False
+        self.farewell: str | None = None
+
+    @contextmanager
+    def leaving(self, farewell: str) -> Iterator[None]:
+        """Within the block only the others are waited for: once they are gone, this rank goes too.
+
+        Args:
+            farewell: what is said then.
+        """
+        self.farewell, self._asked_s = farewell, self._clock()
+        self.busy()
+        yield
+        self.farewell = None
 
     def ask(self, number: int) -> None:
         """Note a signal; the first one counts."""
@@ -63,7 +80,7 @@ class StopRequest:
 
     def is_hopeless(self) -> bool:
         """Return whether the loop will not come to save, or has nothing yet that it could."""
-        if self.number is None:
+        if self.number is None and self.farewell is None:
             return False
         if self._alive_s is None:
             return True
@@ -73,16 +90,15 @@ class StopRequest:
 
 
 @contextmanager
-def listening(
-    *, is_alone: Callable[[], bool], last_words: Callable[[int], None]
-) -> Iterator[StopRequest]:
+def listening(*, is_alone: Callable[[], bool], last_words: LastWords) -> Iterator[StopRequest]:
     """Turn stopping signals into a request within the block; the main thread enters it.
 
     Call it once MindSpore has joined its group, for that replaces handlers.
 
     Args:
         is_alone: whether ranks of the group have ended, so that nothing can be agreed any more.
-        last_words: called with the signal where the process is ended without the loop's doing.
+        last_words: called with the signal, and the farewell if there is one, where the process is
+            ended without the loop's doing.
     """
     request = StopRequest()
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -123,10 +139,10 @@ def _watch(
     reader: int,
     request: StopRequest,
     is_alone: Callable[[], bool],
-    last_words: Callable[[int], None],
+    last_words: LastWords,
 ) -> None:
     while True:
-        select.select([reader], [], [], _LOOK_S if request.number is not None else None)
+        select.select([reader], [], [], _LOOK_S)
         for number in _read(reader):
             if number == 0:
                 return
@@ -134,12 +150,13 @@ def _watch(
             request.ask(number)
             if is_impatient:
                 end_by_signal(number)
-        if request.number is None or request.is_agreed:
+        farewell = request.farewell
+        if farewell is None and (request.number is None or request.is_agreed):
             continue
         if request.is_hopeless() or is_alone():
-            number = dies_by(request.number)
-            last_words(request.number)
-            end_by_signal(number)
+            number = request.number or signal.SIGTERM
+            last_words(number, farewell)
+            end_by_signal(dies_by(number))
 
 
 def _read(reader: int) -> bytes:

@@ -25,7 +25,6 @@ COMMON = (
     "data.synthetic_train_images=6400",
     "data.synthetic_test_images=64",
     "data.global_batch_size=64",
-    "eval.interval_epochs=null",
     "eval.in_mid_epoch=false",
     "monitor.tensorboard=false",
     "monitor.drift_interval_steps=null",

@@ -17,8 +17,8 @@ import sys, threading
 from pathlib import Path
 from cifar_dist.runtime.stop import listening
 
-def last_words(number):
-    print("last words", number, flush=True)
+def last_words(number, farewell):
+    print(farewell or "last words", number, flush=True)
 
 alone, how = Path(sys.argv[2]), sys.argv[1]
 with listening(is_alone=alone.exists, last_words=last_words) as stop:
@@ -33,6 +33,10 @@ with listening(is_alone=alone.exists, last_words=last_words) as stop:
         stop.alive()
         print("asked by", stop.number, flush=True)
         sys.exit(0)
+    if how == "leaves":
+        stop.is_agreed = True
+        with stop.leaving("farewell"):
+            threading.Event().wait(60)
     if how == "saves":
         while stop.number is None:
             threading.Event().wait(0.01)
@@ -93,6 +97,17 @@ def test_a_rank_that_waits_for_one_that_is_gone_ends_at_once(
     workers[0].alone.touch()
     workers[0].process.send_signal(signal.SIGTERM)
     assert workers[0].end() == (-signal.SIGTERM, "last words 15")
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_rank_that_has_saved_goes_once_the_others_are_gone(
+    is_asked: bool, tmp_path: Path, workers: list[Worker]
+) -> None:
+    workers.append(Worker("leaves", tmp_path))
+    if is_asked:
+        workers[0].process.send_signal(signal.SIGTERM)
+    workers[0].alone.touch()
+    assert workers[0].end() == (-signal.SIGTERM, "farewell 15")
 
 
 def test_a_second_interrupt_ends_at_once(tmp_path: Path, workers: list[Worker]) -> None:
