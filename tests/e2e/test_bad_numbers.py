@@ -79,6 +79,7 @@ def test_one_changed_weight_is_found_within_the_interval_with_its_name(tmp_path:
     assert not list((tmp_path / "run").glob("ckpt/step_*"))
 
 
+@pytest.mark.slow
 def test_a_poisoned_batch_in_mixed_precision_is_reported_and_costs_one_update(
     tmp_path: Path,
 ) -> None:
