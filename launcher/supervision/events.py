@@ -11,13 +11,16 @@ from typing import Any, Protocol
 
 
 class Console(Protocol):
-    """Where messages and the output of workers are shown. Neither call ever blocks."""
+    """Where messages and the output of workers are shown. No call blocks but for a moment."""
 
     def say(self, text: str) -> None:
         """Show one message of the launcher."""
 
     def follow(self, rank: int, path: Path) -> None:
         """Show what is written to a rank's log from now on."""
+
+    def rest(self) -> None:
+        """Leave the terminal to others: this process is about to be stopped."""
 
 
 class EventLog:

@@ -184,6 +184,7 @@ class Supervisor:
             self._group.signal_workers(number, ends=False)
         elif number == signal.SIGTSTP:
             self._group.signal_workers(signal.SIGSTOP, ends=False)
+            self._site.console.rest()
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def _on_stop_signal(self, number: int) -> None:

@@ -25,6 +25,7 @@ _LOOK_S = 0.05
 _LOOK_ANYWAY_S = 1.0
 _STALL_S = 2.0
 _LAST_WORDS_S = 5.0
+_REST_S = 2.0
 
 
 def write(stream: int, text: str) -> bool:
@@ -108,6 +109,7 @@ class TerminalConsole:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._closing = False
         self._abandoned = False
+        self._rests, self._has_erased = False, threading.Event()
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._thread.start()
 
@@ -121,6 +123,17 @@ class TerminalConsole:
         if rank in self._ranks:
             self._requests.append(_Tail(rank, path, colours=self._colours))
             self._wake_up()
+
+    def rest(self) -> None:
+        """Take the live rows away before this process is stopped; they come back after it.
+
+        It waits for that a moment, where there are any: a terminal that stands still keeps them.
+        """
+        if self._screen.has_live_rows:
+            self._has_erased.clear()
+            self._rests = True
+            self._wake_up()
+            self._has_erased.wait(_REST_S)
 
     def close(
         self, last: str = "", *, limit_s: float = 60.0, hurry: Callable[[], bool] = lambda: False
@@ -174,11 +187,16 @@ class TerminalConsole:
         growth = self._growth.fileno()
         if growth is not None:
             poll.register(growth, select.POLLIN)
+        rests_until_s = 0.0
         while not self._abandoned:
             closing = self._closing
             moved = self._show_output(time.monotonic())
             self._show_messages()
-            if not closing:
+            if self._rests:
+                self._screen.erase()
+                self._rests, rests_until_s = False, time.monotonic() + _REST_S
+                self._has_erased.set()
+            elif not closing and time.monotonic() >= rests_until_s:
                 self._screen.refresh()
             if closing and not moved:
                 self._show_rest()

@@ -97,6 +97,9 @@ class Messages:
     def follow(self, rank: int, path: Path) -> None:
         self.followed.append((rank, path))
 
+    def rest(self) -> None:
+        self.said.append("(rests)")
+
 
 @pytest.fixture
 def messages() -> Messages:

@@ -90,7 +90,8 @@ class Terminal:
 
     def close(self) -> None:
         if self.process.poll() is None:
-            self.process.terminate()
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
             self.process.wait(LIMIT_S)
         os.close(self._master)
         os.close(self.slave)
@@ -191,6 +192,16 @@ def test_a_terminal_that_stands_still_holds_up_no_worker_and_no_end(
     )
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.process.wait(LIMIT_S) == 130
+
+
+def test_ctrl_z_takes_the_live_row_away_and_fg_brings_it_back(opened: Opened) -> None:
+    terminal = opened()
+    terminal.read_until(has_live_row, "a live row")
+    terminal.press(b"\x1a")
+    os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED)
+    terminal.read_until(lambda rows: not any("left" in row for row in rows), "no live row")
+    os.kill(terminal.process.pid, signal.SIGCONT)
+    terminal.read_until(has_live_row, "a live row again")
 
 
 def test_a_launcher_that_is_stopped_and_continued_draws_again(opened: Opened) -> None:
