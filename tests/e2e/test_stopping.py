@@ -56,6 +56,7 @@ def common_step(run_dir: Path) -> int:
     return saved[-1]
 
 
+@pytest.mark.timeout(400)
 def test_ranks_that_evaluate_stop_and_evaluate_again_when_they_go_on(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     long = ("data.synthetic_test_images=6000", "eval.batch_size=2", "train.epochs=2")
