@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -100,4 +101,5 @@ def _tell(error: Exception) -> None:
         return
     if env.run_dir is not None and env.rank is not None:
         record = FailureRecord.now(env.rank, kind, str(error))
-        write_record(record, RunPaths(env.run_dir).failure(env.attempt, env.rank), sync=True)
+        with contextlib.suppress(OSError):  # on a full disk the launcher has the log to go by
+            write_record(record, RunPaths(env.run_dir).failure(env.attempt, env.rank), sync=True)
