@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
-LIMIT_S = 150
+LIMIT_S = 400
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -20,7 +20,7 @@ from cifar_dist.checkpoint.store import find_checkpoint, load_checkpoint
 from cifar_dist.observe.records import TIME_FIELDS
 from tests.e2e.conftest import ROOT
 
-LIMIT_S = 120.0
+LIMIT_S = 400.0
 SMALL = (
     "data.source=synthetic",
     "data.synthetic_train_images=640",
