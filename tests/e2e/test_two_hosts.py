@@ -160,6 +160,14 @@ def test_a_host_that_never_started_is_named(hosts: Hosts, script: Callable[..., 
     assert "node 0 does not answer at 10.213.7.1:8118" in one.said
 
 
+def test_a_third_host_that_never_started_is_named_on_both_others(
+    hosts: Hosts, script: Callable[..., Path]
+) -> None:
+    for one in both(hosts.pair("--nnodes", 3, *PLAIN, "--join-timeout", 14, "--", script())):
+        assert one.code == 75, one.said
+        assert "node 2 did not come to 10.213.7.1:8118 within 14 s" in one.said
+
+
 def test_a_wrong_master_address_is_told(hosts: Hosts, script: Callable[..., Path]) -> None:
     nobody = "10.213.7.9"
     wrong = ("--master-addr", nobody, "--join-timeout", 3, *PLAIN, "--", script())
