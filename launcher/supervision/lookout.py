@@ -85,8 +85,7 @@ class Lookout:
             self._stragglers = stragglers.Stragglers(
                 self._policy, paths=self._paths, tell=self._tell, say=self._say
             )
-        self._stragglers.look(now_s, _pids(running))
-        self._pace_due_s = now_s + stragglers.INTERVAL_S
+        self._pace_due_s = now_s + self._stragglers.look(now_s, _pids(running))
 
     def _note_first_step(self) -> None:
         if self.first_step is None:

@@ -73,7 +73,7 @@ class Track:
 
     def add(self, progress: Progress | None) -> None:
         """Take a sign of life; what is no training step begins the track anew."""
-        if progress is None or progress.phase != TRAINING:
+        if progress is None or not is_training(progress):
             self._beats.clear()
             return
         beat = Beat(
@@ -109,6 +109,11 @@ class Track:
         return (
             last.time_s - first.time_s >= self._window_s and last.step - first.step >= LEAST_STEPS
         )
+
+
+def is_training(progress: Progress | None) -> bool:
+    """Return whether a rank's newest sign of life is a step of training."""
+    return progress is not None and progress.phase == TRAINING
 
 
 def noise_s(samples: Iterable[tuple[int, float]]) -> float:

@@ -11,11 +11,13 @@ from launcher.contract import RunPaths
 from launcher.heartbeats import Heartbeats
 from launcher.host.busyness import Busyness, Counters
 from launcher.plan import Policy
-from launcher.supervision.pace import Slow, Span, Track, slow_ranks
+from launcher.supervision.pace import Slow, Span, Track, is_training, slow_ranks
 from launcher.supervision.samples import Stat, read_stat
 
 INTERVAL_S = 0.5
-"""Between two looks."""
+"""Between two looks while ranks train."""
+IDLE_INTERVAL_S = 3.0
+"""Between two looks while none does: the launcher of sleeping workers should sleep, too."""
 SAID_EVERY_S = 60.0
 """A rank is named on the console at most so often; events are written each time."""
 
@@ -61,13 +63,24 @@ class Stragglers:
         self._said_s: dict[int, float] = {}
         self._counters, self._counted_s = Counters(), -math.inf
 
-    def look(self, now_s: float, pids: Mapping[int, int]) -> None:
-        """Take what the running ranks (``{rank: pid}``) tell, and name those that are slow."""
+    def look(self, now_s: float, pids: Mapping[int, int]) -> float:
+        """Take what the running ranks (``{rank: pid}``) tell, and name those that are slow.
+
+        Returns:
+            Seconds until the next look.
+        """
+        told = {rank: self._heartbeats.of(rank) for rank in pids}
+        for rank, progress in told.items():
+            self._tracks.setdefault(rank, Track(self._window_s)).add(progress)
+        if not any(is_training(progress) for progress in told.values()):
+            return IDLE_INTERVAL_S
+        self._judge(now_s, pids)
+        return INTERVAL_S
+
+    def _judge(self, now_s: float, pids: Mapping[int, int]) -> None:
         self._count(now_s)
         for rank, pid in pids.items():
             self._see(rank, pid, now_s)
-            track = self._tracks.setdefault(rank, Track(self._window_s))
-            track.add(self._heartbeats.of(rank))
         known = {rank: self._tracks[rank].span() for rank in pids}
         spans = {rank: span for rank, span in known.items() if span is not None}
         slow = slow_ranks(spans, self._factor)
