@@ -80,12 +80,11 @@ class Head:
             StoppedError: a signal to us came first.
         """
         deadline_s = time.monotonic() + limit_s
-        while waiting := self._lines.unready(attempt):
-            for rank, one in self._lines.nodes.items():
-                if one.end is not None:
-                    raise PeerEndedError(f"{self.title(rank)}: {one.end.headline}", one.end.code)
-            for rank, (why, _) in self._lines.lost.items():
-                raise NotReadyError(f"{self.title(rank)} is lost before the start: {why}")
+        while True:
+            self._refuse_to_start_without_one()
+            waiting = self._lines.unready(attempt)
+            if not waiting:
+                break
             if time.monotonic() >= deadline_s:
                 raise NotReadyError(f"{self._lines.names(waiting)} not ready within {limit_s:g} s")
             if (number := wait(deadline_s - time.monotonic())) is not None:
@@ -146,6 +145,14 @@ class Head:
         """Say what is still to be said, within a bound, and close everything."""
         self._lines.drain(_GOODBYE_S)
         self._lines.close()
+
+    def _refuse_to_start_without_one(self) -> None:
+        """Look at all nodes: one that said it is ready may have left since."""
+        for rank, one in self._lines.nodes.items():
+            if one.end is not None:
+                raise PeerEndedError(f"{self.title(rank)}: {one.end.headline}", one.end.code)
+        for rank, (why, _) in self._lines.lost.items():
+            raise NotReadyError(f"{self.title(rank)} is lost before the start: {why}")
 
     def _judge(self, own: End, may_restart: bool) -> JobEnd:
         now_s = time.monotonic()

@@ -110,10 +110,9 @@ class Member:
         deadline_s = Bounds(bounds.limit_s, 0).deadline_s(
             is_stopping=own.reason != Reason.SUCCESS.name
         )
-        while not self._lost:
-            verdict = self._take("verdict")
-            if verdict is not None:
-                return _job_end(verdict)
+        while (verdict := self._take("verdict")) is None:
+            if self._lost:
+                return JobEnd(1, 0, None, f"{self.title()} is lost: {self._lost}")
             rest_s = deadline_s - time.monotonic()
             if rest_s <= 0:
                 return JobEnd(own.code or 1, None, None, f"{self.title()} did not say how it ended")
@@ -128,7 +127,7 @@ class Member:
             self.read()
             if self._is_stopping and not was_stopping:
                 deadline_s = bounds.deadline_s(is_stopping=True)
-        return JobEnd(1, 0, None, f"{self.title()} is lost: {self._lost}")
+        return _job_end(verdict)
 
     def give_up(self, code: int, headline: str) -> None:
         """Tell that this node will not start."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import threading
 import time
@@ -17,11 +18,12 @@ from launcher.environments.place import Place
 from launcher.errors import NotReadyError, UsageError
 from launcher.outcome import Reason
 from launcher.peers.ends import Bounds, End
-from launcher.peers.errors import PeerEndedError
+from launcher.peers.errors import PeerEndedError, StoppedError
 from launcher.peers.head import Head
 from launcher.peers.hello import Hello, answer
 from launcher.peers.member import Member
 from launcher.peers.wire import Line
+from launcher.planning.ports import PortReservation
 
 LONG_S = 60.0
 BOUNDS = Bounds(LONG_S, LONG_S)
@@ -54,8 +56,9 @@ class Meeting:
     """Node 0 and others in threads of one process."""
 
     def __init__(self, nnodes: int, token: str = "secret") -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.ports = PortReservation()
+        self.port = self.ports.choose()
+        self.ports.release()
         self.nnodes, self.token = nnodes, token
         self.said: list[str] = []
         self.pool = ThreadPoolExecutor(16)
@@ -76,6 +79,7 @@ class Meeting:
     def close(self) -> None:
         for one in (*self.members, self.head):
             one.close()
+        self.ports.close()
         self.pool.shutdown(cancel_futures=True)
 
 
@@ -182,6 +186,35 @@ def test_a_node_that_ends_before_the_start_ends_the_others_with_its_code(meeting
     with pytest.raises(PeerEndedError, match=r"node 1 \(h1\): its recipe was refused") as caught:
         meeting.head.barrier(0, {}, limit_s=LONG_S, wait=waiting(meeting.head))
     assert caught.value.exit_code == 2
+
+
+def test_a_node_that_was_ready_and_has_left_is_not_started_without(meeting: Meeting) -> None:
+    joined = meeting.come(1)
+    meeting.head.gather(LONG_S)
+    meeting.head.start({"workers": "1,2"})
+    joined.result(LONG_S)
+    member = meeting.members[0]
+    with pytest.raises(StoppedError):
+        member.barrier(0, {}, limit_s=LONG_S, wait=lambda limit_s: signal.SIGINT)
+    member.give_up(130, "stopped by SIGINT")
+    member.close()
+    wait_for(lambda: meeting.head.read() or meeting.head.traffic.messages_received == 3)
+    with pytest.raises(PeerEndedError, match="stopped by SIGINT") as caught:
+        meeting.head.barrier(0, {}, limit_s=LONG_S, wait=waiting(meeting.head))
+    assert caught.value.exit_code == 130
+
+
+def test_a_verdict_counts_though_node_0_has_left_after_it(met: Meeting) -> None:
+    bad = ended(0, Reason.FAILURE, 7, headline="rank 0 failed")
+    judged = met.head.agree(bad, Bounds(0.0, 0.0), wait=waiting(met.head), may_restart=False)
+    met.head.close()
+    member = met.members[0]
+    heard: list[str] = []
+    wait_for(lambda: heard.extend(member.read()) or member.fileno() == -1)
+    assert heard == ["node 0 (h0): rank 0 failed"]
+    own = ended(1, Reason.PEER, 1)
+    assert member.agree(own, BOUNDS, wait=waiting(member), may_restart=False) == judged
+    met.head = Head(met.place(0), hello(0), token="x", say=quiet)
 
 
 def test_missing_nodes_are_named() -> None:
