@@ -24,13 +24,15 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def choose(asked: str, folder: Path) -> Choice:
+def choose(asked: str, folder: Path, *, before: int | None = None) -> Choice:
     """Return where to start.
 
     Args:
         asked: "none", "auto" (the newest whole one of ``folder``; none is no error), or the path of
             a run directory (its newest whole one) or of a checkpoint.
         folder: ``ckpt`` of this run.
+        before: for "auto": only checkpoints of earlier steps, and it is no error that none of them
+            is whole.
 
     Raises:
         CheckpointError: the path that was asked for has no checkpoint, or a damaged one; or all
@@ -39,7 +41,7 @@ def choose(asked: str, folder: Path) -> Choice:
     if asked == NONE:
         return Choice()
     if asked == AUTO:
-        return _newest_whole(folder)
+        return _newest_whole(folder, before)
     found = find_checkpoint(Path(asked))
     if found.absolute() == Path(asked).absolute():
         return Choice(found, load_checkpoint(found))
@@ -76,17 +78,17 @@ def check_choice(
     return saved, position
 
 
-def _newest_whole(folder: Path) -> Choice:
+def _newest_whole(folder: Path, before: int | None = None) -> Choice:
     notes: list[str] = []
-    for path in reversed(list_checkpoints(folder)):
+    for path in reversed(list_checkpoints(folder, before=before)):
         try:
             return Choice(path, load_checkpoint(path), tuple(notes))
         except CheckpointError as error:
             notes.append(f"passed over: {error}")
-    if notes:
+    if notes and before is None:
         shown = "\n  ".join(notes)
         raise CheckpointError(
             f"every checkpoint in {folder} is damaged: start anew with --resume none and another "
             f"--run-dir\n  {shown}"
         )
-    return Choice()
+    return Choice(notes=tuple(notes))

@@ -2,7 +2,8 @@
 
     ckpt/left_out.json      [{"step": 13, "reason": "the loss of step 13 is not finite ..."}]
 
-The list is written before a run goes back: killed at any moment, it leaves out the same batches.
+The list is written before a run that goes back trains again: killed at any later moment, it leaves
+out the same batches.
 """
 
 from __future__ import annotations

@@ -122,10 +122,10 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def list_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints of a run, the oldest step first."""
+def list_checkpoints(folder: Path, *, before: int | None = None) -> list[Path]:
+    """Return the checkpoints of a run, or of its steps before one; the oldest step first."""
     found = [path for path in folder.glob("step_*") if re.fullmatch(r"step_\d+", path.name)]
-    return sorted(found, key=_step_of)
+    return sorted((one for one in found if before is None or _step_of(one) < before), key=_step_of)
 
 
 def _step_of(path: Path) -> int:

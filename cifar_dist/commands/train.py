@@ -169,6 +169,7 @@ def _train(rank: _Rank, task: TrainTask, progress: ProgressFile, start: Start | 
         try:
             return _train_from(rank, task, progress, start)
         except BadNumbersError as error:
+            rank.stop.busy()
             task, start = retreat.back(task, error)
 
 

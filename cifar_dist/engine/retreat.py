@@ -1,7 +1,8 @@
 """Going back to the last checkpoint from before a batch with which training went wrong.
 
-All ranks meet the same numbers, so that all of them go back, to one checkpoint. What is left out is
-noted beside the checkpoints first: a run that is killed while it goes back leaves out the same.
+All ranks meet the same numbers, so that all of them go back, to one checkpoint. Later ones are set
+aside first, and then what is left out is noted: a run that is killed between the two meets the same
+batch again, and one whose note came first would go on behind the batch, with what it did.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from cifar_dist.checkpoint.left_out import (
     write_left_out,
 )
 from cifar_dist.checkpoint.position import Position, Recent, Results
-from cifar_dist.checkpoint.store import set_aside_later
 from cifar_dist.engine.meter import Meter
 from cifar_dist.engine.snapshot import snapshot
 from cifar_dist.engine.start import Start, agree_on_start, take_up
@@ -50,21 +50,23 @@ class Retreat:
 
         Raises:
             BadNumbersError: the same: nothing is to be left out, or no checkpoint is early enough.
+                All checkpoints are as they were.
+            ConfigError: on rank 0: the run directory cannot be written.
         """
         step = error.left_out_step
         if step is None:
             raise error
         task = replace(task, left_out={**task.left_out, step: error.reason})
-        is_main, folder = task.evaluation.context.is_main, self.paths.checkpoints
-        if is_main:
-            set_aside_later(folder, step - 1)
-            _note(folder, task)
-            self.say(f"{error}\n  going back, to leave out the batch of step {step}")
-        start = agree_on_start(task, AUTO, self.paths, say=self.say) or self.first
+        found: list[str] = []
+        start = agree_on_start(task, AUTO, self.paths, say=found.append, before=step) or self.first
         if start is None:
+            task.evaluation.group.leave()
             raise error
-        if is_main:
+        if task.evaluation.context.is_main:
+            for text in (f"{error}\n  going back, to leave out the batch of step {step}", *found):
+                self.say(text)
             take_up(self.paths, None if start is self.first else start)
+            _note(self.paths.checkpoints, task)
         return task, start
 
 

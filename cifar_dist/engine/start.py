@@ -54,7 +54,12 @@ class Start:
 
 
 def agree_on_start(
-    task: TrainTask, asked: str, paths: RunPaths, *, say: Callable[[str], None]
+    task: TrainTask,
+    asked: str,
+    paths: RunPaths,
+    *,
+    say: Callable[[str], None],
+    before: int | None = None,
 ) -> Start | None:
     """Return the checkpoint that all ranks go on from; None: they begin anew.
 
@@ -63,6 +68,7 @@ def agree_on_start(
         asked: "none", "auto" or a path, see :func:`cifar_dist.checkpoint.choose.choose`.
         paths: of this run.
         say: takes what a user should know; called on rank 0.
+        before: only checkpoints of earlier steps, see the same.
 
     Raises:
         CheckpointError: on rank 0: no start is right. The other ranks wait to be ended.
@@ -74,7 +80,7 @@ def agree_on_start(
     choice, problem = Choice(), None
     if task.evaluation.context.is_main:
         try:
-            choice = choose(asked, paths.checkpoints)
+            choice = choose(asked, paths.checkpoints, before=before)
             header = _describe(task, choice, paths)
             _check(task, choice, say)
         except CifarDistError as error:
@@ -109,9 +115,9 @@ def take_up(paths: RunPaths, start: Start | None) -> None:
         remove_leftovers(folder)
         trim_metrics(paths.metrics, step)
         trim_tensorboard(paths.tensorboard, step)
+        set_aside_later(folder, step)
         if start is None:
             return
-        set_aside_later(folder, step)
         if not start.is_own:
             save_checkpoint(folder, start.checkpoint, keep=sys.maxsize)
         best = start.position.results.best_saved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -14,6 +15,7 @@ import pytest
 from mindspore import Tensor
 
 from cifar_dist.checkpoint.choose import AUTO
+from cifar_dist.checkpoint.format import MANIFEST
 from cifar_dist.checkpoint.left_out import read_left_out
 from cifar_dist.checkpoint.position import Recent, Results
 from cifar_dist.checkpoint.store import save_checkpoint
@@ -26,7 +28,7 @@ from cifar_dist.engine.start import agree_on_start, begin
 from cifar_dist.engine.state import to_arrays, train_parameters
 from cifar_dist.engine.task import TrainTask, build_train_task
 from cifar_dist.engine.watch import Watch
-from cifar_dist.errors import BadNumbersError
+from cifar_dist.errors import BadNumbersError, ConfigError
 from cifar_dist.runtime.context import DistContext
 from launcher.contract import RunPaths
 
@@ -173,7 +175,51 @@ def test_a_run_without_a_checkpoint_goes_back_to_its_first_weights(tmp_path: Pat
 def test_a_run_that_has_no_checkpoint_early_enough_ends_with_the_same_error(tmp_path: Path) -> None:
     task, paths = build(SKIP), RunPaths(tmp_path)
     saved(task, paths, 8)
+    said: list[str] = []
     with pytest.raises(BadNumbersError, match="it is bad"):
+        Retreat(paths, None, said.append).back(task, bad(5))
+    assert [path.name for path in paths.checkpoints.iterdir()] == ["step_00000008"]
+    start = agree_on_start(task, AUTO, paths, say=lambda text: None)
+    assert start is not None
+    assert start.step == 8
+    assert said == []
+
+
+def test_damaged_checkpoints_before_the_step_are_none_to_go_back_to(tmp_path: Path) -> None:
+    task, paths = build(SKIP), RunPaths(tmp_path)
+    for step in (4, 8):
+        saved(task, paths, step)
+    (paths.checkpoints / "step_00000004" / MANIFEST).unlink()
+    with pytest.raises(BadNumbersError, match="it is bad"):
+        Retreat(paths, None, lambda text: None).back(task, bad(5))
+    names = sorted(path.name for path in paths.checkpoints.iterdir())
+    assert names == ["step_00000004", "step_00000008"]
+
+
+def test_a_run_that_goes_back_to_its_first_weights_sets_all_checkpoints_aside(
+    tmp_path: Path,
+) -> None:
+    task, paths = build(SKIP), RunPaths(tmp_path)
+    retreat = Retreat(paths, first_start(task), lambda text: None)
+    saved(task, paths, 8)
+    _, start = retreat.back(task, bad(5))
+    assert start is retreat.first
+    names = sorted(path.name for path in paths.checkpoints.iterdir())
+    assert names == ["aside_step_00000008", "left_out.json"]
+
+
+def test_checkpoints_that_cannot_be_set_aside_are_a_user_s_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, paths = build(SKIP), RunPaths(tmp_path)
+    for step in (4, 8):
+        saved(task, paths, step)
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("cifar_dist.engine.start.set_aside_later", refused)
+    with pytest.raises(ConfigError, match="Read-only file system"):
         Retreat(paths, None, lambda text: None).back(task, bad(5))
 
 
