@@ -56,7 +56,7 @@ class Sampler:
 
     def _run(self) -> None:
         wait_s = min(FIRST_S, self._interval_s)
-        while not self._stopped.wait(wait_s):
+        while self._sources and not self._stopped.wait(wait_s):
             for source in list(self._sources):
                 self._ask(source)
                 self._first.set()
@@ -70,17 +70,27 @@ class Sampler:
                 self._newest.update(numbers)
         except Exception as error:  # nothing that is only looked at may end a run
             self._sources.remove(source)
-            _log.warning("health is not sampled any more: %s: %s", type(error).__name__, error)
+            _say_not_sampled(error)
 
 
 def watch_health(folder: Path, *, interval_s: float) -> Sampler:
     """Begin to sample this host, and its NPUs where there are any.
 
+    A host that cannot be looked at, as in some containers, is said once and left out.
+
     Args:
         folder: of the run, whose disk is looked at.
         interval_s: between two samples.
     """
-    sources: list[Callable[[], Numbers]] = [HostHealth(folder).sample]
+    sources: list[Callable[[], Numbers]] = []
+    try:
+        sources.append(HostHealth(folder).sample)
+    except Exception as error:  # nothing that is only looked at may end a run
+        _say_not_sampled(error)
     if (tool := npu_smi()) is not None:
         sources.append(lambda: sample_npus(tool))
     return Sampler(sources, interval_s=interval_s)
+
+
+def _say_not_sampled(error: Exception) -> None:
+    _log.warning("health is not sampled any more: %s: %s", type(error).__name__, error)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from scripts.result_rows.table import BEGIN, END, HEAD, NOT_MEASURED, table
 
 KEPT = [folder.parent for folder in sorted(RESULTS.glob("*/seed_*/result.json"))]
 TIMES = ("training", "with compiling", "whole command")
+LONG_S = 500.0
 FILES = {"result.json", "metrics.jsonl", "config.yaml", "curve.svg"}
 
 
@@ -166,8 +169,19 @@ def test_a_run_that_did_not_end_is_not_kept(tmp_path: Path) -> None:
 
 
 def results(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the script; where it takes too long, all that it has started is ended with it."""
     command = [sys.executable, "-m", "scripts.result_rows", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+    try:
+        out, err = process.communicate(timeout=LONG_S)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)  # a launcher in it ends its workers
+        process.communicate()
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def test_a_row_cannot_be_remade_with_other_values() -> None:
