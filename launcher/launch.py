@@ -67,10 +67,6 @@ def run(spec: LaunchSpec, *, argv: Sequence[str] = ()) -> LaunchResult:
         LauncherError: the job cannot be run; nothing was started.
     """
     spec = _with_profile(spec)
-    if spec.tensorboard:
-        from launcher.supervision.viewer import check_viewer
-
-        check_viewer(spec.tensorboard_host)
     recipe = _recipe(spec.recipe) if spec.recipe is not None else None
     layout = read_layout(spec)
     host = _observe(spec, layout)
@@ -140,6 +136,10 @@ class Launch(NamedTuple):
 
         folder = Path.cwd() / (spec.run_dir or _own_folder(spec))
         plan = plan_in(team.folder(folder) if team else folder)
+        if spec.tensorboard and plan.node_rank == 0:
+            from launcher.supervision.viewer import check_viewer
+
+            check_viewer(spec.tensorboard_host)
         if spec.dry_run:
             shown = {**to_json(plan), **self._resolved(plan.world_size)}
             write(1, json.dumps(shown, indent=2) + "\n")
@@ -292,7 +292,12 @@ class _Job(NamedTuple):
             return nullcontext()
         from launcher.supervision.viewer import Viewer
 
-        return Viewer(self.manifest.paths, self.spec.tensorboard_host, console.say)
+        return Viewer(
+            self.manifest.paths,
+            self.spec.tensorboard_host,
+            console.say,
+            is_ending=lambda: self.signals.told_to_stop,
+        )
 
     def _console(self) -> TerminalConsole:
         plan, paths = self.plan, self.manifest.paths

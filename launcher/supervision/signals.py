@@ -27,6 +27,8 @@ class Signals:
         self._before: dict[signal.Signals, object] = {}
         self._wakeup_before = -1
         self._reader = self._writer = -1
+        self.told_to_stop = False
+        """Whether one of STOPPING has been read."""
 
     def __enter__(self) -> Signals:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -57,9 +59,11 @@ class Signals:
     def read(self) -> list[int]:
         """Return the signals that came since the last call, without waiting."""
         try:
-            return list(os.read(self._reader, 4096))
+            numbers = list(os.read(self._reader, 4096))
         except BlockingIOError:
             return []
+        self.told_to_stop = self.told_to_stop or any(number in STOPPING for number in numbers)
+        return numbers
 
 
 def _only_wake_up(number: int, frame: FrameType | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import select
 import signal
 import socket
@@ -18,11 +19,15 @@ from launcher.contract import RunPaths
 from launcher.errors import NotReadyError, UsageError
 from launcher.supervision.process import Child, spawn, tied_to
 
-FIRST_PORT, LAST_PORT = 6006, 6205
+FIRST_PORT, LAST_PORT = 6006, 6105
+"""Where a TensorBoard that is given no port looks for a free one."""
 READY_S = 600.0
-"""How long the viewer may take to answer; nothing waits for it."""
+"""How long the viewer may take to listen; nothing waits for it."""
+_SERVES = re.compile(rb"^TensorBoard .* at http://\S+:(\d+)/", re.MULTILINE)
 _LOOK_S = 0.2
 _END_S = 5.0
+_ENDING_S = 1.0
+"""How long after its end the job may begin to end, too: one signal may be for both."""
 
 
 def check_viewer(host: str) -> None:
@@ -52,25 +57,34 @@ class Viewer:
         paths: of the run.
         host: the address to listen on.
         say: takes the messages: where it is, or that it has ended.
+        is_ending: whether the job is about to end: nothing is said then.
     """
 
-    def __init__(self, paths: RunPaths, host: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        paths: RunPaths,
+        host: str,
+        say: Callable[[str], None],
+        *,
+        is_ending: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._host = host
         self._say = say
+        self._is_ending = is_ending
         self._log = paths.root / "logs" / "tensorboard.log"
         self._folder = paths.tensorboard
         self._ends = threading.Event()
         self._child: Child | None = None
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Viewer:
-        port = free_port(self._host)
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(self._folder)]
-        command += ["--host", self._host, "--port", str(port)]
-        command += ["--load_fast", "false", "--reload_interval", "5"]
+        command += ["--host", self._host, "--load_fast", "false", "--reload_interval", "5"]
         try:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             output = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:
+                begin = os.fstat(output).st_size
                 prepare = tied_to(os.getpid(), cpus=(), blocked=())
                 self._child = spawn(command, environment=os.environ, output=output, prepare=prepare)
             finally:
@@ -78,8 +92,9 @@ class Viewer:
         except OSError as error:
             self._say(f"TensorBoard could not be started: {error}; the run goes on without it")
             return self
-        arguments = (self._child.pidfd, port)
-        threading.Thread(target=self._announce, args=arguments, daemon=True).start()
+        arguments = (self._child.pidfd, begin)
+        self._thread = threading.Thread(target=self._watch, args=arguments, daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
@@ -96,21 +111,43 @@ class Viewer:
                 signal.pidfd_send_signal(self._child.pidfd, number)
             if has_ended(self._child.pidfd, _END_S):
                 break
+        if self._thread is not None:
+            self._thread.join(_END_S)
         with suppress(ChildProcessError):  # it may have been reaped as an orphan
             self._child.reap()
 
-    def _announce(self, pidfd: int, port: int) -> None:
-        """Say where the viewer is, once it answers."""
-        shown = socket.gethostname() if self._host in ("0.0.0.0", "::") else self._host
-        shown = f"[{shown}]" if ":" in shown else shown
+    def _watch(self, pidfd: int, begin: int) -> None:
+        """Say where the viewer is, and once where it ends or does not get ready.
+
+        It looks for a free port itself and writes it to its log: whatever else may answer on a port
+        is not ours.
+        """
         deadline_s = time.monotonic() + READY_S
-        while time.monotonic() < deadline_s and not self._ends.wait(_LOOK_S):
-            if answers(self._host, port):
-                self._say(f"TensorBoard: http://{shown}:{port}/ (until the job ends)")
+        while (port := self._port(begin)) is None and not has_ended(pidfd, _LOOK_S):
+            if time.monotonic() >= deadline_s:
+                self._regret(f"does not listen after {READY_S:g} s")
                 return
-            if has_ended(pidfd, 0):
-                self._say(f"TensorBoard has ended, the run goes on without it; see {self._log}")
-                return
+        if port is not None and not self._ends.is_set():
+            shown = socket.gethostname() if self._host in ("0.0.0.0", "::") else self._host
+            shown = f"[{shown}]" if ":" in shown else shown
+            self._say(f"TensorBoard: http://{shown}:{port}/ (until the job ends)")
+            has_ended(pidfd, None)
+        self._regret("has ended")
+
+    def _port(self, begin: int) -> int | None:
+        """Return the port that the log names from there on; None where it does not yet."""
+        try:
+            with self._log.open("rb") as file:
+                file.seek(begin)
+                found = _SERVES.search(file.read(1 << 20))
+        except OSError:
+            return None
+        return None if found is None else int(found[1])
+
+    def _regret(self, what: str) -> None:
+        if self._ends.wait(_ENDING_S) or self._is_ending():
+            return
+        self._say(f"TensorBoard {what}, the run goes on without it; see {self._log}")
 
 
 def free_port(host: str) -> int:
@@ -122,8 +159,9 @@ def free_port(host: str) -> int:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise UsageError(f"--tensorboard-host {host}: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:  # of a name with an empty or too long part the second
+        reason = getattr(error, "strerror", None) or "this is no name of a host"
+        raise UsageError(f"--tensorboard-host {host}: {reason}") from None
     for port in range(FIRST_PORT, LAST_PORT + 1):
         with closing(socket.socket(family, socket.SOCK_STREAM)) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -142,18 +180,8 @@ def free_port(host: str) -> int:
     raise NotReadyError(f"--tensorboard: ports {FIRST_PORT} to {LAST_PORT} are all taken")
 
 
-def answers(host: str, port: int) -> bool:
-    """Return whether something accepts connections there."""
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    try:
-        socket.create_connection((target, port), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
-
-
-def has_ended(pidfd: int, within_s: float) -> bool:
-    """Return whether a process has ended, or does within some time."""
+def has_ended(pidfd: int, within_s: float | None) -> bool:
+    """Return whether a process has ended, or does within some time (None: wait for its end)."""
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
-    return bool(poller.poll(within_s * 1000))
+    return bool(poller.poll(None if within_s is None else within_s * 1000))
