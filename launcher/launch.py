@@ -337,7 +337,7 @@ class _Job(NamedTuple):
         if self.team is not None:
             self.team.line_up(self.team.first_attempt, 0, self.signals)
             company = self.team.company(self.plan, self.signals)
-        return run_attempts(
+        outcomes = run_attempts(
             self.plan,
             policy(self.spec),
             paths=self.manifest.paths,
@@ -349,6 +349,9 @@ class _Job(NamedTuple):
             when_ready=self._complete_manifest,
             company=company,
         )
+        if self.team is not None:
+            self.team.tell_of_no_restart(outcomes[-1])
+        return outcomes
 
     def _complete_manifest(self) -> None:
         """Write what has become known since the start."""

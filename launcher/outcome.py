@@ -40,6 +40,13 @@ class RankOutcome(NamedTuple):
     log_tail: tuple[str, ...] = ()
 
 
+class NoRestart(NamedTuple):
+    """What forbade a restart that was to come, and the exit code for it."""
+
+    exit_code: int
+    why: str
+
+
 class AttemptOutcome(NamedTuple):
     """How one start of the whole group ended."""
 
@@ -63,3 +70,5 @@ class AttemptOutcome(NamedTuple):
     restart_s: float | None = None
     """Seconds from the failure of the attempt before until a rank was training again."""
     notes: tuple[str, ...] = ()
+    no_restart: NoRestart | None = None
+    """Why the attempt that was to follow did not start; None where none was to follow."""

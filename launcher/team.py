@@ -151,16 +151,22 @@ class Team:
         """Return what the attempts need to know of the others."""
 
         def decide(outcomes: Sequence[AttemptOutcome], may_restart: bool) -> str | None:
-            end = own_end(plan, outcomes[-1])
-            self.job_end = self.peers.agree(
-                replace(end, report=self._for_others(end.report, plan.run_dir)),
+            own = own_end(plan, outcomes[-1])
+            end = self.peers.agree(
+                replace(own, report=self._for_others(own.report, plan.run_dir)),
                 Bounds(self.spec.grace_s + AFTER_KILL_S + _MARGIN_S, self.spec.exit_skew_s),
                 wait=wait_for(self.peers, signals),
                 may_restart=may_restart,
             )
-            return None if self.job_end.restarts else ""
+            self.job_end = None if end.restarts else end
+            return None if end.restarts else ""
 
         return Company(self.peers, self.first_attempt, decide)
+
+    def tell_of_no_restart(self, last: AttemptOutcome) -> None:
+        """Tell the others, who would wait for it, that this node does not start again."""
+        if last.no_restart is not None:
+            self.peers.give_up(*last.no_restart)
 
     def common(self, verdict: Verdict) -> Verdict:
         """Return this node's verdict with the exit code and the rank to blame that all have."""

@@ -49,6 +49,8 @@ def report(plan: Plan, outcome: AttemptOutcome, verdict: Verdict, *, ended_s: fl
     if outcome.reason not in (Reason.HANG, Reason.EXIT_SKEW):
         lines += [f"  note: {note}" for note in outcome.notes]
     lines += _others(verdict, outcome) + _restart(outcome)
+    if outcome.no_restart is not None:
+        lines.append(f"  no restart: {outcome.no_restart.why}")
     lines.append(f"  run directory: {shown(plan.run_dir)}")
     lines.append(f"  exit code: {verdict.exit_code}")
     return "\n".join(lines)

@@ -88,7 +88,14 @@ class Verdict:
 
 
 def diagnose(outcome: AttemptOutcome) -> Verdict:
-    """Return the verdict on one attempt."""
+    """Return the verdict on one attempt; what forbade the next one gives the exit code."""
+    verdict = _of_the_attempt(outcome)
+    if outcome.no_restart is None:
+        return verdict
+    return replace(verdict, exit_code=outcome.no_restart.exit_code)
+
+
+def _of_the_attempt(outcome: AttemptOutcome) -> Verdict:
     if outcome.reason is Reason.SUCCESS:
         return Verdict(0, outcome.reason)
     stopped = tuple(rank.rank for rank in outcome.ranks if _was_stopped(rank))

@@ -222,7 +222,8 @@ class Member:
                 select.select([], [self._line], [], rest_s)
                 self._line.flush()
         except LostError as error:
-            self._lost = str(error)
+            self._receive()  # node 0's last words may be here already
+            self._lost = self._lost or str(error)
 
 
 def _job_end(message: Message) -> JobEnd:

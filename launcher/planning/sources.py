@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launcher.errors import NotReadyError, UsageError
+from launcher.errors import NotReadyError, RankTableError, UsageError
 from launcher.options import LaunchSpec
 from launcher.planning.layout import Layout, from_cluster, from_table
 from launcher.terminal.console import write
@@ -110,20 +111,30 @@ def read_table_layout(spec: LaunchSpec, path: Path) -> Layout:
 
 
 def refuse_another_table(spec: LaunchSpec, kept: Path) -> None:
-    """Refuse to start ranks again by a rank table that has been written anew.
+    """Refuse to start ranks again by a rank table that has been written anew; never waits.
 
     MindCluster does so when it has replaced a device or a node; the ranks and devices of this
-    launch are those of the old table.
+    launch are those of the old table. One that is just being written is another one, too.
 
     Args:
         kept: the table that this launch has begun with.
 
     Raises:
-        NotReadyError: it is another one, and a new launch would take it; or it is not completed.
+        NotReadyError: it is another one, and a new launch would take it.
     """
     assert spec.rank_table is not None
-    layout = read_table_layout(spec, spec.rank_table)
-    if layout.rank_table is not None and layout.rank_table.encode() != kept.read_bytes():
+    table = None
+    with suppress(RankTableError, NotReadyError):
+        now = spec._replace(rank_table_timeout_s=0.0)
+        table = read_table_layout(now, spec.rank_table).rank_table
+    try:
+        begun_with = kept.read_bytes()
+    except OSError as error:
+        raise NotReadyError(
+            f"{kept}, the rank table that this launch began with, cannot be read any more "
+            f"({error.strerror}): launch again"
+        ) from None
+    if table is None or table.encode() != begun_with:
         raise NotReadyError(
             f"the rank table {spec.rank_table} has been written anew since this launch began, and "
             "its ranks do not start again by the old one: launch again, --resume auto goes on"

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from launcher.contract import RunPaths
-from launcher.outcome import AttemptOutcome, Reason
+from launcher.errors import LauncherError
+from launcher.outcome import AttemptOutcome, NoRestart, Reason
 from launcher.plan import Plan, Policy
 from launcher.supervision.events import Console, EventLog
 from launcher.supervision.group import Group, Peers
@@ -54,7 +55,8 @@ def run_attempts(
 
     Args:
         worth_a_restart: whether another attempt may end otherwise; asked after each failure.
-        fresh_environment: new values of the variables that an attempt owns.
+        fresh_environment: new values of the variables that an attempt owns; asked before each
+            restart, which a LauncherError forbids.
         pause_s: seconds to wait before the n-th restart (from 1).
         when_ready: called in each attempt when all its processes have been started.
         company: the other nodes of the job; None = this is the only one.
@@ -65,13 +67,13 @@ def run_attempts(
     pause_s = pause_s or back_off_s
     allow_files_for(len(plan.processes))
     outcomes: list[AttemptOutcome] = []
+    fresh: Mapping[str, str] = {}
     first = company.first_attempt if company else next_attempt(paths)
     with Protection(plan.job_id, paths.events, console.say) as protection:
         peers = company.peers if company else None
         site = Site(paths, events, console, signals, protection, peers)
         while True:
             attempt = first + len(outcomes)
-            fresh = fresh_environment(attempt) if outcomes else {}
             current = for_attempt(plan, attempt, fresh)
             failed_ns = failure_time_ns(outcomes[-1]) if outcomes else None
             supervisor = Supervisor(
@@ -91,6 +93,11 @@ def run_attempts(
             stopped = _pause(plan, site, wait_s)
             if stopped is not None:
                 outcomes[-1] = _stopped_before_restart(outcomes[-1], stopped)
+                return outcomes
+            try:
+                fresh = fresh_environment(attempt + 1)
+            except LauncherError as error:
+                outcomes[-1] = _refused_restart(outcomes[-1], error)
                 return outcomes
 
 
@@ -178,7 +185,13 @@ def _announce(
 
 def _stopped_before_restart(outcome: AttemptOutcome, number: int) -> AttemptOutcome:
     detail = f"{signal.Signals(number).name} to the launcher before a restart"
-    return outcome._replace(reason=Reason.STOPPED, signal=number, detail=detail)
+    why = NoRestart(128 + number, detail)
+    return outcome._replace(reason=Reason.STOPPED, signal=number, detail=detail, no_restart=why)
+
+
+def _refused_restart(outcome: AttemptOutcome, error: LauncherError) -> AttemptOutcome:
+    """Return the failed attempt with what forbids another one: it stays what is reported."""
+    return outcome._replace(no_restart=NoRestart(error.exit_code, str(error)))
 
 
 def _pause(plan: Plan, site: Site, pause_s: float) -> int | None:

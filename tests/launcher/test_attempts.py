@@ -17,6 +17,8 @@ from conftest import (
 )
 
 from launcher.contract import Progress, RunPaths
+from launcher.diagnosis.verdict import diagnose
+from launcher.errors import NotReadyError
 from launcher.outcome import AttemptOutcome, RankOutcome, Reason
 from launcher.plan import Plan, Policy
 from launcher.supervision.attempts import (
@@ -163,6 +165,19 @@ def test_one_attempt_with_progress_keeps_the_run_going() -> None:
 
 def test_processes_that_are_left_forbid_a_restart() -> None:
     assert why_no_restart([attempt(0)._replace(left_over=(7,))], 9) is not None
+
+
+def test_an_error_before_a_restart_leaves_the_failed_attempt_with_its_exit_code(
+    run: Callable[..., list[AttemptOutcome]], make_plan: PlanMaker
+) -> None:
+    def refuse(number: int) -> Mapping[str, str]:
+        raise NotReadyError(f"attempt {number}: the table has gone")
+
+    (outcome,) = run(make_plan(worker_command("exits.py", 3)), 5, fresh=refuse)
+    assert outcome.reason is Reason.FAILURE
+    assert outcome.no_restart == (75, "attempt 1: the table has gone")
+    verdict = diagnose(outcome)
+    assert (verdict.exit_code, verdict.root_cause_rank) == (75, 0)
 
 
 def test_a_signal_during_the_pause_ends_the_run(launch: Callable[..., Launch]) -> None:

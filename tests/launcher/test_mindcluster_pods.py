@@ -104,7 +104,11 @@ def test_the_table_is_waited_for_and_gives_ranks_and_a_new_one_others(
     assert devices(again.stdout) == [(0, 4), (1, 5), (2, 6), (3, 7)]
 
 
-@pytest.mark.parametrize("new", [None, completed(4, 5), completed(0, 1)])
+@pytest.mark.parametrize(
+    "new",
+    [None, completed(4, 5), completed(0, 1), '{"status":"initializing"}', "{"],
+    ids=["left", "another", "the same", "being written", "half"],
+)
 def test_ranks_start_again_by_the_same_table_only(
     host: FakeHost, table: Path, tmp_path: Path, new: str | None
 ) -> None:
@@ -115,7 +119,12 @@ def test_ranks_start_again_by_the_same_table_only(
     done = host.launcher(*options, "--", "worker.py", *rewrite, cwd=tmp_path)
     is_same = new in (None, completed(0, 1))
     assert done.returncode == (0 if is_same else 75), done.stderr
-    assert ("has been written anew" in done.stderr) == (not is_same)
+    assert ("no restart: the rank table" in done.stderr) == (not is_same)
+    assert ("rank 0 of 2 failed: exit code 3" in done.stderr) == (not is_same)
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert (manifest["exit_code"], manifest["end"] is None) == (done.returncode, False)
+    assert [one["reason"] for one in manifest["attempts"]][:1] == ["failure"]
+    assert manifest["root_cause_rank"] == (None if is_same else 0)
     assert (tmp_path / "run" / "logs" / "attempt_1").exists() == is_same
 
 

@@ -12,7 +12,7 @@ from rank_tables import Shape, document
 
 from launcher.errors import NotReadyError, RankTableError, UsageError
 from launcher.options import LaunchSpec
-from launcher.planning.sources import check_product, read_layout
+from launcher.planning.sources import check_product, read_layout, refuse_another_table
 
 SHOW = """
 import json, os, sys
@@ -69,6 +69,19 @@ def test_a_table_is_kept_as_it_is_and_an_old_one_is_converted(table: Path, share
     converted = read(rank_table=old)
     assert converted is not None
     assert json.loads(converted.rank_table or "")["version"] == "1.0"
+
+
+def test_a_restart_does_without_its_copy_of_the_table_by_saying_so(
+    table: Path, tmp_path: Path
+) -> None:
+    spec = LaunchSpec(rank_table=table, rank_table_timeout_s=600.0)
+    with pytest.raises(NotReadyError, match=r"kept.json, the rank table .* cannot be read"):
+        refuse_another_table(spec, tmp_path / "kept.json")
+    (tmp_path / "kept.json").write_bytes(table.read_bytes())
+    refuse_another_table(spec, tmp_path / "kept.json")
+    table.unlink()
+    with pytest.raises(NotReadyError, match="has been written anew"):
+        refuse_another_table(spec, tmp_path / "kept.json")
 
 
 def test_a_table_that_is_not_completed_in_time_is_temporary(
