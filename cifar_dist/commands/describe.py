@@ -6,7 +6,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from cifar_dist.config import Config
-from cifar_dist.data.dataset import Dataset
 from cifar_dist.schedule import batch_factor
 from launcher.contract import RunPaths
 
@@ -14,8 +13,14 @@ if TYPE_CHECKING:
     from cifar_dist.engine.task import TrainTask
 
 
-def describe(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[str]:
-    """Return what is about to run, a line each."""
+def describe(task: TrainTask, paths: RunPaths, *, images_from: str) -> list[str]:
+    """Return what is about to run, a line each.
+
+    Args:
+        task: what is computed with.
+        paths: of the run.
+        images_from: where the training images come from.
+    """
     config = task.evaluation.config
     plan, context = task.batches.plan, task.evaluation.context
     weights = sum(parameter.size for parameter in task.step.network.trainable_params())
@@ -25,11 +30,14 @@ def describe(task: TrainTask, train_set: Dataset, paths: RunPaths) -> list[str]:
 
         ranks += f"; gradients travel as {describe_messages(task.step.optimizer.weights)}"
     evaluation = task.evaluation
-    data = f"{len(train_set):,} training, {len(evaluation.images):,} {evaluation.split} images"
+    data = (
+        f"{task.batches.num_images:,} training, "
+        f"{len(evaluation.images):,} {evaluation.split} images"
+    )
     return [
         f"model      {config.model.name}, {weights:,} parameters, {_precision(config)}",
         f"device     {context.device_target}, {ranks}; MindSpore {metadata.version('mindspore')}",
-        f"data       {data}; {train_set.origin}",
+        f"data       {data}; {images_from}",
         f"batch      {plan.batch_size} per rank, {plan.global_batch_size} in all, "
         f"{task.batches.steps_per_epoch} steps per epoch, {task.total_steps} in all",
         f"rate       {_rate(config, plan.global_batch_size)}",

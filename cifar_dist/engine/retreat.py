@@ -67,7 +67,7 @@ class Retreat:
                 self.say(text)
             take_up(self.paths, None if start is self.first else start)
             _note(self.paths.checkpoints, task)
-        return task, start
+        return task, replace(start)  # ``first`` keeps its arrays when this one has lost its own
 
 
 def first_start(task: TrainTask) -> Start:

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cifar_dist.checkpoint.choose import Choice, check_choice, choose
@@ -35,9 +35,9 @@ from launcher.contract import RunPaths
 _UNTIL_ENDED_S = 60.0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Start:
-    """A checkpoint that all ranks go on from.
+    """A checkpoint that all ranks go on from; its arrays are gone once it was begun with.
 
     ``is_own`` says that it is of this run directory, ``is_finished`` that this has all it can.
     """
@@ -134,12 +134,15 @@ def take_up(paths: RunPaths, start: Start | None) -> None:
 def begin(task: TrainTask, meter: Meter, start: Start | None) -> tuple[int, Results]:
     """Set everything as a start says; return the steps done and what evaluations have found.
 
+    The start then loses its arrays: whoever still holds it holds no second copy of the weights.
+
     Raises:
         CheckpointError: it does not fit the model or the optimizer.
     """
     if start is None:
         return 0, Results()
     restore(task, meter, start.checkpoint, start.position, origin=start.origin)
+    start.checkpoint = replace(start.checkpoint, arrays={})
     results = start.position.results
     return start.step, results if start.is_own else results.model_copy(update={"best_saved": None})
 

@@ -203,7 +203,10 @@ def test_a_run_that_goes_back_to_its_first_weights_sets_all_checkpoints_aside(
     retreat = Retreat(paths, first_start(task), lambda text: None)
     saved(task, paths, 8)
     _, start = retreat.back(task, bad(5))
-    assert start is retreat.first
+    assert start.origin == "the first weights"
+    begin(task, Meter(task.evaluation.group), start)
+    assert retreat.first is not None
+    assert retreat.first.checkpoint.arrays, "another bad batch may come"
     names = sorted(path.name for path in paths.checkpoints.iterdir())
     assert names == ["aside_step_00000008", "left_out.json"]
 

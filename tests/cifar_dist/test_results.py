@@ -179,7 +179,7 @@ def results(*arguments: object) -> subprocess.CompletedProcess[str]:
         out, err = process.communicate(timeout=LONG_S)
     except BaseException:
         os.killpg(process.pid, signal.SIGTERM)  # a launcher in it ends its workers
-        process.communicate()
+        process.communicate(timeout=60)
         raise
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
