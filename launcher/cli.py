@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from launcher.errors import LauncherError, UsageError
 from launcher.options import OPTIONS, LaunchSpec, canonical, resolve
+from launcher.supervision.signals import TerminatedError, ended_by_sigterm
 from launcher.terminal.console import open_standard_streams, write, write_error
 
 _HELP = "help"
@@ -25,17 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if arguments and arguments[0] in _COMMANDS:
-            return run_command(arguments)
-        spec = parse(arguments, os.environ)
-        if spec is None:
-            from launcher.manual import help_text
-
-            write(1, help_text())
-            return 0
-        from launcher.launch import run
-
-        return run(spec, argv=["python", "-m", "launcher", *arguments]).exit_code
+        with ended_by_sigterm():
+            return _run(arguments)
     except LauncherError as error:
         if str(error):
             write_error(str(error))
@@ -43,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         write_error("stopped by SIGINT; nothing was started")
         return 130
+    except TerminatedError:
+        write_error("stopped by SIGTERM; nothing was started")
+        return 143
     except Exception:
         import traceback
 
@@ -51,6 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             + traceback.format_exc()
         )
         return 1
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in _COMMANDS:
+        return run_command(arguments)
+    spec = parse(arguments, os.environ)
+    if spec is None:
+        from launcher.manual import help_text
+
+        write(1, help_text())
+        return 0
+    from launcher.launch import run
+
+    return run(spec, argv=["python", "-m", "launcher", *arguments]).exit_code
 
 
 def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> LaunchSpec | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from launcher.resume import newest_step, refuse_older
 from launcher.supervision.attempts import Company, next_attempt
 from launcher.supervision.events import EventLog
 from launcher.supervision.ladder import AFTER_KILL_S
-from launcher.supervision.signals import Signals
+from launcher.supervision.signals import Signals, TerminatedError
 from launcher.terminal.console import write_error
 
 TOKEN = "LAUNCHER_TOKEN"
@@ -80,8 +81,7 @@ class Team:
         trace: TracebackType | None,
     ) -> None:
         if error is not None and self.job_end is None:
-            code = error.exit_code if isinstance(error, LauncherError) else 1
-            self.peers.give_up(code, str(error) or "its recipe was refused, see its own output")
+            self.peers.give_up(*_parting_words(error))
         self.peers.close()
 
     @property
@@ -202,6 +202,21 @@ class Team:
         place = f"  run directory on {self.place.name or self.host.name}: {run_dir}"
         lines = report.splitlines()
         return "\n".join(place if line.startswith(_RUN_DIR) else line for line in lines)
+
+
+def _parting_words(error: BaseException) -> tuple[int, str]:
+    """Return the exit code of an error that ends the launcher, and what the others hear of it."""
+    from launcher.recipe import RecipeRefusedError
+
+    if isinstance(error, RecipeRefusedError):
+        return error.exit_code, "its recipe was refused, see its own output"
+    if isinstance(error, LauncherError):
+        return error.exit_code, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT, "stopped by SIGINT"
+    if isinstance(error, TerminatedError):
+        return 128 + signal.SIGTERM, "stopped by SIGTERM"
+    return 1, f"{type(error).__name__}: {error}"
 
 
 def meet(spec: LaunchSpec, place: Place, host: Host, layout: Layout | None) -> Team:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -64,6 +66,34 @@ class Signals:
             return []
         self.told_to_stop = self.told_to_stop or any(number in STOPPING for number in numbers)
         return numbers
+
+
+class TerminatedError(SystemExit):
+    """SIGTERM came while nobody waits for signals."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end this process, which it would not do by itself to process 1 of a container.
+
+    Call it from the main thread.
+
+    Raises:
+        TerminatedError: it came.
+    """
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise TerminatedError
 
 
 def _only_wake_up(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Two nodes about to start again, and a signal to one of them: both end, with its code."""
+"""A signal to a node that waits, for others or for a restart: all nodes end, with its code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.hosts import Loopback
+from tests.e2e.hosts import Launched, Loopback
 
 pytestmark = pytest.mark.timeout(900)
 PLAIN = ("--rendezvous", "none", "--nproc", 1, "--max-restarts", 5, "--run-dir", "run")
@@ -43,6 +43,28 @@ def test_a_signal_in_the_pause_before_a_restart_ends_all_nodes(
         assert number.name in one.said
     for manifest in ("manifest.json", "manifest_node_1.json"):
         assert json.loads((tmp_path / "run" / manifest).read_text())["exit_code"] == 128 + number
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_node_0_while_it_gathers_ends_those_that_have_come(
+    nodes: Loopback, number: signal.Signals
+) -> None:
+    first, second = nodes.pair("--nnodes", 3, *PLAIN, "--", "worker.py")
+    wait_for_words(first, "waiting for node 2\n")
+    first.process.send_signal(number)
+    for one in (first, second):
+        assert one.wait().code == 128 + number, one.said
+    assert first.said == f"launcher: stopped by {number.name}; nothing was started\n"
+    assert f": stopped by {number.name}; nothing was started" in second.said
+
+
+def wait_for_words(node: Launched, words: str) -> None:
+    """Wait until a node has said this."""
+    assert node.process.stdout is not None
+    for line in node.process.stdout:
+        if line.endswith(words):
+            return
+    raise AssertionError(f"it did not say: {words}")
 
 
 def wait_for_the_restart(run_dir: Path, node_rank: int) -> None:
