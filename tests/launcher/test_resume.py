@@ -117,6 +117,11 @@ def test_a_recipe_that_changes_is_kept_as_it_was(tmp_path: Path) -> None:
     assert (file.read_text(), kept.read_text()) == ("b", "a")
 
 
+def texts(path: Callable[[int, int], Path], attempt: int) -> list[str]:
+    """Return what both ranks left: the first that fails may end the other before it says a word."""
+    return [one.read_text() for rank in (0, 1) if (one := path(attempt, rank)).exists()]
+
+
 def test_a_run_is_continued_and_nothing_of_it_is_lost(launch: Launch, tmp_path: Path) -> None:
     run, paths = tmp_path / "run", RunPaths(tmp_path / "run")
     code, said = launch("raise ValueError('first')", "--run-dir", "run")
@@ -130,9 +135,9 @@ def test_a_run_is_continued_and_nothing_of_it_is_lost(launch: Launch, tmp_path: 
     code, said = launch("sys.exit(3)", "--run-dir", "run", "--resume", "auto")
     assert code == 3
     assert "run directory run, which goes on with attempt 1" in said
-    assert paths.log(0, 1).read_text().startswith("none\n")
-    assert paths.log(1, 1).read_text() == "auto\n"
-    assert json.loads(paths.failure(0, 0).read_text())["type"] == "ValueError"
+    assert any(text.startswith("none\n") for text in texts(paths.log, 0))
+    assert "auto\n" in texts(paths.log, 1)
+    assert any('"ValueError"' in text for text in texts(paths.failure, 0))
     code, _ = launch("", "--run-dir", "run", "--resume", "run/ckpt/step_1")
     assert code == 0
     assert paths.log(2, 1).read_text() == f"{run}/ckpt/step_1\n"
