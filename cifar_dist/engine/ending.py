@@ -23,8 +23,12 @@ def stopped(run: Run, request: StopRequest) -> StoppedError:
     Args:
         run: after the step that all ranks have agreed on.
         request: what signals have asked of this rank; nothing, where another one was asked.
+
+    Raises:
+        BadNumbersError: a loss or weights are wrong, and not saved; the same on every rank.
     """
     if run.saved_step != run.step:
+        run.check_unplanned()
         run.save()
     run.outlets.settle()
     said, group = _farewell(run, request.number), run.task.evaluation.group

@@ -84,6 +84,13 @@ class Run:
         with self.meter.saving():
             self.watch.judge_weights(self.meter, self.step)
 
+    def check_unplanned(self) -> None:
+        """Judge losses and weights before they are saved where no report or save is planned."""
+        self.vote.takes_long()
+        with self.meter.saving():
+            self.watch.judge_unreported(self.meter, self.step)
+            self.watch.judge_weights(self.meter, self.step)
+
     def save(self) -> None:
         """Begin to save on rank 0; all ranks give what they alone know."""
         task, outlets = self.task, self.outlets

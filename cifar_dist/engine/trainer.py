@@ -49,6 +49,7 @@ def train(
         NotSavedError: on rank 0: the last checkpoint is not on disk.
     """
     request, group = stop or StopRequest(), task.evaluation.group
+    request.is_agreed = False
     outlets.progress.phase("compile")
     stalls = StallProbe()
     meter = Meter(group, rank=task.evaluation.context.rank, stalled_s=stalls.total_s)

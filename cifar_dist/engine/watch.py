@@ -76,6 +76,20 @@ class Watch:
         if math.isfinite(reading.loss):
             self._before.append(reading.loss)
 
+    def judge_unreported(self, meter: Meter, step: int) -> None:
+        """Judge whether the losses since the last report are finite, and remember nothing.
+
+        How high they are is left to the report, over its whole interval; every rank calls it.
+        """
+        if not meter.has_losses:
+            return
+        losses: NDArray[np.float32] = self._group.sum_floats(self._rows(meter.losses()))
+        steps = self._task.trained_steps(step, losses.shape[1])
+        skipped = int(self._task.step.skipped_steps.asnumpy()) - self._skipped
+        fault = judge_losses(losses, steps=steps, skipped_steps=skipped)
+        if fault and fault.kind != "overflow":
+            self._raise(fault, losses[:, steps.index(fault.step)])
+
     def weights_are_due(self, step: int) -> bool:
         """Whether the weights are judged after a step, beside those that are saved."""
         interval = self._monitor.drift_interval_steps

@@ -17,6 +17,7 @@ from tests.e2e.conftest import SCRIPTS, launch, records
 from tests.e2e.killing import (
     LIMIT_S,
     assert_same_run,
+    last_step,
     launched,
     lines,
     pids,
@@ -77,6 +78,29 @@ def test_one_changed_weight_is_found_within_the_interval_with_its_name(tmp_path:
     assert (report["kind"], report["step"], report["ranks"]) == ("drift", 12, [0, 1])
     assert report["parameters"] == ["classifier.bias"]
     assert not list((tmp_path / "run").glob("ckpt/step_*"))
+
+
+@pytest.mark.slow
+def test_weights_that_differ_are_found_and_not_saved_when_the_run_is_asked_to_stop(
+    tmp_path: Path,
+) -> None:
+    run_dir, log = tmp_path / "run", tmp_path / "log"
+    script = [str(SCRIPTS / "train_with_fault.py"), "drift", "1", str(STEP)]
+    never = (
+        "monitor.log_interval=5",
+        "monitor.drift_interval_steps=null",
+        "checkpoint.interval_epochs=null",
+    )
+    command = [*script, *SMALL, *never, "train.epochs=500", "eval.interval_epochs=500"]
+    with started(launched(run_dir, 2, command=command), log) as process:
+        wait_until(lambda: last_step(run_dir) > STEP, process)
+        process.send_signal(signal.SIGTERM)
+        process.wait(LIMIT_S)
+    (report,) = (run_dir / "report").glob("bad_numbers_step_*.json")
+    assert json.loads(report.read_text())["kind"] == "drift"
+    assert "weights of ranks 0, 1 are not equal after step" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert not list((run_dir / "ckpt").glob("step_*"))
 
 
 @pytest.mark.slow
