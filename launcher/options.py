@@ -221,7 +221,8 @@ OPTIONS: tuple[Option, ...] = (
            "table is given, else cluster, and none for one worker"),
     Option("master-port", "master_port", WHERE, "PORT", "", _whole(1024, 65535),
            "port of the scheduler; default: a free one. With several nodes: where the launchers "
-           "meet, the same on all nodes; default 8118"),
+           "meet, the same on all nodes; default 8118, under Slurm one of 20000 to 31999 by the "
+           "job's number, in MindCluster MS_SCHED_PORT"),
     Option("join-timeout", "join_timeout_s", WHERE, "S", "300", _seconds,
            "how long nodes wait for each other at the start"),
     Option("bind", "bind", WHERE, "HOW", "cores", _one_of("none", "cores", "numa"),

@@ -185,6 +185,9 @@ class Team:
         lines = own.splitlines()
         report = end.report.splitlines()[1:] if self.place.nnodes <= _FEW or self.is_head else []
         theirs = [line for line in report if not line.startswith("  exit code:")]
+        if not self.is_shared:
+            there = f"  run directory on node {end.node_rank}:"
+            theirs = [line.replace(_RUN_DIR, there, 1) for line in theirs]
         places = [line for line in lines if line.startswith(_RUN_DIR)]
         own_place = [
             line.replace("run directory", "this node's run directory")

@@ -70,6 +70,12 @@ class Track:
         self._window_s = window_s
         self._beats: deque[Beat] = deque(maxlen=4096)
         self._samples: deque[tuple[int, float]] = deque(maxlen=_KEPT)
+        self._passed_step: int | None = None
+
+    def begin_anew(self, progress: Progress | None) -> None:
+        """Forget all, this newest sign of life too: the time after it may not be a step's alone."""
+        self._beats.clear()
+        self._passed_step = None if progress is None else progress.step
 
     def add(self, progress: Progress | None) -> None:
         """Take a sign of life; what is no training step begins the track anew."""
@@ -79,6 +85,9 @@ class Track:
         beat = Beat(
             progress.time, progress.step, progress.data_wait_s or 0.0, progress.stalled_s or 0.0
         )
+        if beat.step == self._passed_step:
+            return
+        self._passed_step = None
         if self._beats:
             last = self._beats[-1]
             if beat.step == last.step:

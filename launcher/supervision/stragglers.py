@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from launcher.contract import RunPaths
+from launcher.contract import Progress, RunPaths
 from launcher.heartbeats import Heartbeats
 from launcher.host.busyness import Busyness, Counters
 from launcher.plan import Policy
@@ -31,6 +31,7 @@ _STATES = {
     "X": "gone",
 }
 _LEAST_SHARE = 0.1
+_LEAST_PAST_S = 2.5
 
 
 class _Seen(NamedTuple):
@@ -58,10 +59,12 @@ class Stragglers:
         self._tell = tell
         self._say = say
         self._tracks: dict[int, Track] = {}
-        self._seen: dict[int, _Seen] = {}
+        self._training: frozenset[int] = frozenset()
+        self._past_s = max(self._window_s, _LEAST_PAST_S)
+        self._counted: deque[tuple[float, Counters]] = deque(maxlen=2)
+        self._seen: dict[int, deque[_Seen]] = {}
         self._named: set[int] = set()
         self._said_s: dict[int, float] = {}
-        self._counters, self._counted_s = Counters(), -math.inf
 
     def look(self, now_s: float, pids: Mapping[int, int]) -> float:
         """Take what the running ranks (``{rank: pid}``) tell, and name those that are slow.
@@ -70,12 +73,28 @@ class Stragglers:
             Seconds until the next look.
         """
         told = {rank: self._heartbeats.of(rank) for rank in pids}
-        for rank, progress in told.items():
-            self._tracks.setdefault(rank, Track(self._window_s)).add(progress)
+        self._follow(told)
         if not any(is_training(progress) for progress in told.values()):
             return IDLE_INTERVAL_S
         self._judge(now_s, pids)
         return INTERVAL_S
+
+    def _follow(self, told: Mapping[int, Progress | None]) -> None:
+        """Take the steps of ranks while the same ones train, and no rank does anything else.
+
+        While one saves a checkpoint the others wait for it in their next step: a time that is no
+        step's for one is none's, so that all begin anew.
+        """
+        training = frozenset(rank for rank, progress in told.items() if is_training(progress))
+        if any(progress is not None and rank not in training for rank, progress in told.items()):
+            training = frozenset()
+        for rank, progress in told.items():
+            track = self._tracks.setdefault(rank, Track(self._window_s))
+            if training and training == self._training:
+                track.add(progress)
+            else:
+                track.begin_anew(progress)
+        self._training = training
 
     def _judge(self, now_s: float, pids: Mapping[int, int]) -> None:
         self._count(now_s)
@@ -93,16 +112,17 @@ class Stragglers:
             self._tell("straggler_end", rank=rank, step=self._step(rank))
 
     def _count(self, now_s: float) -> None:
-        """Read the host's counters anew now and then: what they tell should be of late."""
-        if now_s - self._counted_s >= max(2 * self._window_s, 5.0):
-            self._counters, self._counted_s = Counters.read(), now_s
+        """Read the host's counters now and then: the older of two tell of one to two windows."""
+        if not self._counted or now_s - self._counted[-1][0] >= self._past_s:
+            self._counted.append((now_s, Counters.read()))
 
     def _see(self, rank: int, pid: int, now_s: float) -> None:
         stat = read_stat(pid)
-        seen = self._seen.get(rank)
-        if seen is None or now_s - seen.since_s > 2 * self._window_s:
-            seen = self._seen[rank] = _Seen(now_s, Counter(), stat)
-        seen.states[stat.state if stat else "X"] += 1
+        seen = self._seen.setdefault(rank, deque(maxlen=2))
+        if not seen or now_s - seen[-1].since_s >= self._past_s:
+            seen.append(_Seen(now_s, Counter(), stat))
+        for one in seen:
+            one.states[stat.state if stat else "X"] += 1
 
     def _step(self, rank: int) -> int:
         progress = self._heartbeats.of(rank)
@@ -110,7 +130,7 @@ class Stragglers:
 
     def _name(self, rank: int, slow: Slow, pid: int, now_s: float) -> None:
         self._named.add(rank)
-        host = Busyness.since(self._counters)
+        host = Busyness.since(self._counted[0][1])
         process = self._process(rank, pid, now_s)
         step = self._step(rank)
         self._tell(
@@ -139,7 +159,7 @@ class Stragglers:
 
     def _process(self, rank: int, pid: int, now_s: float) -> dict[str, Any]:
         """Return the states of the process by their share of the looks, and the cores it used."""
-        seen, stat = self._seen[rank], read_stat(pid)
+        seen, stat = self._seen[rank][0], read_stat(pid)
         looks = sum(seen.states.values())
         cores = None
         if stat is not None and seen.first is not None and now_s > seen.since_s:

@@ -20,7 +20,7 @@ WORKER = """
 import os, time
 rank = int(os.environ["RANK_ID"])
 print("here is rank", rank, flush=True)
-if rank == 3 and {fails}:
+if rank == {fails}:
     raise ValueError("odd one")
 time.sleep({seconds})
 """
@@ -28,8 +28,9 @@ time.sleep({seconds})
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[Loopback]:
-    (tmp_path / "fails.py").write_text(WORKER.format(fails=True, seconds=100))
-    (tmp_path / "works.py").write_text(WORKER.format(fails=False, seconds=0))
+    (tmp_path / "fails.py").write_text(WORKER.format(fails=3, seconds=100))
+    (tmp_path / "fails_on_node_0.py").write_text(WORKER.format(fails=1, seconds=100))
+    (tmp_path / "works.py").write_text(WORKER.format(fails=None, seconds=0))
     with closing(Loopback(tmp_path)) as both:
         yield both
 
@@ -74,6 +75,17 @@ def test_on_disks_of_their_own_each_node_says_where_its_part_is(
     logs = {folder.name: sorted(path.name for path in folder.glob("logs/attempt_0/*"))
             for folder in tmp_path.glob("disk_*")}  # fmt: skip
     assert logs == {"disk_0": ["rank_0.log", "rank_1.log"], "disk_1": ["rank_2.log", "rank_3.log"]}
+
+
+def test_the_directory_of_node_0_is_not_taken_for_one_on_another_disk(nodes: Loopback) -> None:
+    pair = [nodes.launch(rank, *PLAIN, "--run-dir", f"disk_{rank}", "--", "fails_on_node_0.py")
+            for rank in (0, 1)]  # fmt: skip
+    first, second = (one.wait() for one in pair)
+    assert (first.code, second.code) == (1, 1), first.said + second.said
+    assert "  run directory: disk_0\n" in first.said
+    assert "  run directory on node 0: disk_0\n" in second.said
+    assert "  this node's run directory: disk_1\n" in second.said
+    assert "  run directory: " not in second.said
 
 
 def test_a_good_end_names_the_directory_of_each_disk(nodes: Loopback) -> None:
