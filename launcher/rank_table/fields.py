@@ -34,9 +34,12 @@ def text_at(
     report: Report, item: dict[str, Any], path: str, key: str, *, required: bool = False
 ) -> str | None:
     """Return the string under a key."""
+    known = item.get(key)
+    if isinstance(known, str):  # nearly all of them: a large table has tens of thousands
+        return known
     value = _value(report, item, path, key, required)
-    if value is None or isinstance(value, str):
-        return value
+    if value is None:
+        return None
     message = f"{key} is {given(value)}: a JSON string is expected, write it in quotes"
     report.bad("type-string", f"{path}.{key}", message)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -92,6 +95,9 @@ def integer_at(
     most: int = MAX_U32,
 ) -> int | None:
     """Return the number under a key that HCCL wants as a JSON integer (form 2.0)."""
+    known = item.get(key)
+    if type(known) is int and 0 <= known <= most:
+        return known
     value = _value(report, item, path, key, required)
     if value is None:
         return None

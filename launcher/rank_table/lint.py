@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,23 @@ def read_table(data: bytes, *, product: str | None = None) -> Reading:
     """
     if product is not None and product not in PRODUCTS:
         raise ValueError(f"product {product!r} is none of {PRODUCTS}")
+    with _no_garbage_collection():
+        return _read(data, product)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Let nobody look for cycles among the objects of a table, which has none but very many."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read(data: bytes, product: str | None) -> Reading:
     document = read_document(data)
     report = Report()
     for problem in document.problems:
