@@ -30,9 +30,15 @@ RECIPE = (
 )  # fmt: skip
 
 
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: one run is the least")
+    return int(text)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench_slurm", description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5, help="of each kind of failure")
+    parser.add_argument("--runs", type=_positive, default=5, help="of each kind of failure")
     parser.add_argument("--options", default="", help="of srun, such as --partition=npu")
     parser.add_argument("--bound", type=float, default=BOUND_S, metavar="S")
     parser.add_argument("--json", type=Path, metavar="FILE")

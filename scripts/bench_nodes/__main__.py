@@ -131,9 +131,15 @@ def _show(row: Row) -> None:
     print("  ".join(cells), flush=True)
 
 
+def _several(text: str) -> int:
+    if int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text}: from 2 on there are others to measure")
+    return int(text)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench_nodes", description=__doc__.splitlines()[0])
-    parser.add_argument("--nodes", type=int, nargs="+", default=[8, 16, 32, 64])
+    parser.add_argument("--nodes", type=_several, nargs="+", default=[8, 16, 32, 64])
     parser.add_argument("--nproc", type=int, default=8, help="sleeping workers of each launcher")
     parser.add_argument("--plans", type=int, default=5, help="how often the plan is made")
     parser.add_argument("--json", type=Path, metavar="FILE")

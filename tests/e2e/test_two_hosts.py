@@ -191,7 +191,7 @@ def test_a_wrong_master_address_on_one_host_ends_both(
 def test_a_taken_port_is_told(hosts: Hosts, script: Callable[..., Path]) -> None:
     code = (
         f"import socket, time; s = socket.create_server(('{ADDRESSES[0]}', 8118)); "
-        "print(1, flush=True); time.sleep(60)"
+        "print(1, flush=True); time.sleep(900)"
     )
     holder = hosts.run(0, sys.executable, "-c", code)
     assert holder.process.stdout is not None

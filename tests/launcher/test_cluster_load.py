@@ -79,6 +79,7 @@ def test_every_key_is_read(load) -> None:
     [
         ("", "", "the file is empty"),
         ("a: [1\n", ":2", "this is no YAML"),
+        ("[" * 100_000, "", "nested too deeply"),
         ("[1]\n", ":1", "the file: a list stands where"),
         ("devices: 0-1\n", ":1", "`nodes:` is missing"),
         (HEAD + "nodes: []\n", ":3", "0 nodes"),
