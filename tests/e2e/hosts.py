@@ -119,32 +119,17 @@ def _free_port() -> int:
         return ports.choose()
 
 
-def why_not() -> str:
-    """Return why this machine cannot have such hosts; empty where it can."""
-    if os.geteuid() != 0:
-        return "network namespaces need root"
-    missing = [tool for tool in ("ip", "unshare") if shutil.which(tool) is None]
-    if missing:
-        return f"{' and '.join(missing)} not installed (iproute2, util-linux)"
-    name = f"probe{os.getpid()}"
-    try:
-        ip("netns", "add", name)
-        ip("netns", "del", name)
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"no network namespace can be made here ({error})"
-    return ""
-
-
 @contextmanager
 def two_hosts(cwd: Path) -> Iterator[Hosts]:
-    """Make two hosts, and take them away with everything that runs there."""
+    """Make two hosts, and take them away with everything that runs there.
+
+    The test is skipped on a machine that cannot have such hosts.
+    """
     names = (f"t{os.getpid()}a", f"t{os.getpid()}b")
     hosts = Hosts(cwd, ADDRESSES[0], PORT, names=names)
     try:
-        for name in names:
-            ip("netns", "add", name)
-        ip("link", "add", "eth0", "netns", names[0], "type", "veth",
-           "peer", "name", "eth0", "netns", names[1])  # fmt: skip
+        if why := _why_not(names):
+            pytest.skip(why)
         for name, address in zip(names, ADDRESSES, strict=True):
             ip("-n", name, "address", "add", f"{address}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
@@ -152,5 +137,22 @@ def two_hosts(cwd: Path) -> Iterator[Hosts]:
         yield hosts
     finally:
         hosts.close()
-        for name in names:
+        for name in names if shutil.which("ip") else ():
             subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=60)
+
+
+def _why_not(names: tuple[str, str]) -> str:
+    """Make the namespaces and the cable; return why this machine cannot, empty where it can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    missing = [tool for tool in ("ip", "unshare") if shutil.which(tool) is None]
+    if missing:
+        return f"{' and '.join(missing)} not installed (iproute2, util-linux)"
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ip("link", "add", "eth0", "netns", names[0], "type", "veth",
+           "peer", "name", "eth0", "netns", names[1])  # fmt: skip
+    except subprocess.CalledProcessError as error:
+        return f"no hosts can be made here ({error.stderr.decode(errors='replace').strip()})"
+    return ""

@@ -3,7 +3,8 @@
     python -m tests.e2e.slurm_cluster bash          # a shell in which sinfo, srun, sbatch work
 
 Nodes n1 and n2 are two slurmd beside each other; daemons, state and ports are its own, and all end
-with it, also where this process is killed. Needs root and Debian's packages slurm-wlm and munge.
+with it. Where this process is killed its daemons end, too, but steps of jobs (slurmstepd) and the
+folder may stay. Needs root and Debian's packages slurm-wlm and munge.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 PATH = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}:/usr/sbin"
@@ -77,6 +78,7 @@ def slurm_cluster() -> Iterator[dict[str, str]]:
         folder = Path(name)
         environ = {**os.environ, "PATH": PATH, "SLURM_CONF": str(folder / "slurm.conf")}
         _write_files(folder)
+        stack.callback(_end_steps, environ["SLURM_CONF"])
         munge = [
             f"--{kind}={folder}/munge.{kind}"
             for kind in ("socket", "key-file", "seed-file", "pid-file")
@@ -147,15 +149,28 @@ def _daemon(command: Sequence[str], log: Path, environ: Mapping[str, str]) -> It
 def _end_jobs(environ: Mapping[str, str]) -> None:
     for how in (("--signal=KILL", "--full"), ()):
         _ask(("scancel", *how, "--user=root"), environ)
-    _wait_until(lambda: not _ask(("squeue", "-h"), environ), lambda: "jobs do not end")
+    _wait_until(lambda: _ask(("squeue", "-h"), environ) == "", lambda: "jobs do not end")
 
 
-def _ask(command: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Return what a client prints; nothing while the controller does not answer."""
+def _end_steps(conf: str) -> None:
+    """End what the daemons have left: a slurmstepd may outlive its slurmd."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            is_step = (folder / "comm").read_text().startswith("slurmstepd")
+            if is_step and f"SLURM_CONF={conf}".encode() in _environ(folder):
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+def _environ(folder: Path) -> list[bytes]:
+    return (folder / "environ").read_bytes().split(b"\0")
+
+
+def _ask(command: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """Return what a client prints; None while the controller does not answer."""
     done = subprocess.run(
         command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _logs(folder: Path) -> str:

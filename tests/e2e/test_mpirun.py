@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import records, run_command, succeed
-from tests.e2e.hosts import two_hosts, why_not
+from tests.e2e.hosts import two_hosts
 
 pytestmark = [
     pytest.mark.skipif(
@@ -17,7 +17,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(900),
 ]
-WHY_NOT = why_not()
 AS_ROOT = ["mpirun", "--allow-run-as-root", "--bind-to", "none"]
 RSH = """\
 #!/bin/sh
@@ -29,7 +28,6 @@ exec ip netns exec $name unshare --uts sh -c "hostname $host; $*"
 """What mpirun calls in place of ssh: HOST COMMAND..."""
 
 
-@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "can be made")
 def test_mpirun_starts_a_launcher_on_each_of_two_hosts(tmp_path: Path) -> None:
     with two_hosts(tmp_path) as hosts:
         rsh, hostfile = tmp_path / "rsh", tmp_path / "hosts"
