@@ -19,8 +19,12 @@ from tests.e2e.killing import lines
 
 LIMIT = 0.02
 STEPS, INTERVAL = 60, 20
-LIMIT_S = 3600.0
+FEWEST_PAIRS = 3
+"""With fewer, what pairs differ by is told, not judged."""
+
+LIMIT_S = 1800.0
 COMMON = (
+    "train.amp=O0",
     "data.source=synthetic",
     "data.synthetic_train_images=6400",
     "data.synthetic_test_images=64",
@@ -33,6 +37,8 @@ COMMON = (
     f"train.max_steps={STEPS}",
     "train.epochs=1",
 )
+"""In float32: without an NPU float16 makes a step twice as long, and the same cost look smaller."""
+
 WAYS = {"saving": (f"checkpoint.interval_steps={INTERVAL}",), "not": ()}
 """All save after the last step: of those that otherwise do not, it does not count."""
 
@@ -55,6 +61,7 @@ def cost(work: Path, pairs: int) -> Verdict:
             if way == "saving":
                 loops[way][-1] += end["saving_s"]
                 waited.append(end["saving_s"] / loops[way][-1])
+            print(f"      {way} {number}: {STEPS} steps in {loops[way][-1]:.2f} s", flush=True)
         require(waited[-1] < LIMIT, f"pair {number}: the loop waited {100 * waited[-1]:.2f} %")
 
     for number in range(pairs):
@@ -77,6 +84,6 @@ def _compared(saving: list[float], without: list[float], failures: list[str]) ->
     spread = (max(without) - min(without)) / statistics.median(without)
     median = statistics.median(ratios)
     said = f"pairs differ by {100 * median:+.2f} % (equal runs by {100 * spread:.1f} %)"
-    if median > max(LIMIT, spread):
+    if len(ratios) >= FEWEST_PAIRS and median > max(LIMIT, spread):
         failures.append(said)
     return said

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from subprocess import TimeoutExpired
 from typing import Any
 
 from job import TrialFailed
+
+from cifar_dist.errors import CheckpointError
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Verdict:
         self.trials += 1
         try:
             met = trial()
-        except TrialFailed as failure:
+        except (TrialFailed, TimeoutExpired, CheckpointError) as failure:
             self.failures.append(str(failure))
         else:
             if met:
