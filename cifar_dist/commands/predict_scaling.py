@@ -15,8 +15,8 @@ from cifar_dist.errors import ConfigError
 from cifar_dist.observe.console import say
 
 DESCRIPTION = """Predict how data-parallel training scales, from figures that you measured or from
-estimates for Ascend 910; nothing is run. The defaults are held against published numbers, and the
-error is shown."""
+estimates for Ascend 910; nothing is run. The defaults are held against published numbers: the error
+is shown, for those that gave defaults and for those that did not."""
 DEFAULT_MODELS = ("lenet5", "resnet20", "resnet18", "resnet50", "vgg_d_bn")
 DEVICES = tuple(2**power for power in range(13))
 MULTIPLY_ADDS_PER_S = 2115 * 4.09e9
@@ -116,7 +116,12 @@ def _object(works: Sequence[Workload], machine: Machine) -> dict[str, object]:
             for work in works
         ],
         "published": [
-            {**asdict(one.published), "predicted": one.predicted, "error": one.error}
+            {
+                **asdict(one.published),
+                "is_fitted": one.published.is_fitted,
+                "predicted": one.predicted,
+                "error": one.error,
+            }
             for one in checks(Machine())
         ],
     }
@@ -139,4 +144,5 @@ def _lines(works: Sequence[Workload], machine: Machine) -> Iterator[str]:
         yield (
             f"  batch {known.batch_size:>3}, {known.devices:>2} devices: published "
             f"{known.efficiency:.3f}, predicted {check.predicted:.3f}, error {check.error:+.3f}"
+            f" ({'gave defaults' if known.is_fitted else 'gave none'})"
         )
