@@ -55,6 +55,15 @@ class Result:
     notes: tuple[str, ...] = ()
     machine: dict[str, Any] = field(default_factory=dict)
 
+    def far_below(self, margin: float) -> list[str]:
+        """Return a line for each ratio whose median is below its target by more than ``margin``."""
+        return [
+            f"{one.what}: {one.ratio.median:.2f} times as fast as {one.rival_name}, "
+            f"far below {one.target:g}"
+            for one in self.comparisons
+            if one.target is not None and one.ratio.median * margin < one.target
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """Return one object: medians under plain keys, everything under ``rows``."""
         values: dict[str, Any] = {"bench": self.name, "machine": self.machine}
@@ -66,9 +75,12 @@ class Result:
         return values
 
 
-def table(results: Iterable[Result]) -> list[str]:
+_HEAD = ("| what | ours | rival | ratio (min to max) | must be |", "|---|---|---|---|---|")
+
+
+def table(results: Iterable[Result], *, has_head: bool = True) -> list[str]:
     """Return Markdown: a row for each comparison and figure, then the notes."""
-    rows = ["| what | ours | rival | ratio (min to max) | must be |", "|---|---|---|---|---|"]
+    rows = list(_HEAD) if has_head else []
     notes: list[str] = []
     for result in results:
         rows += [_comparison(one) for one in result.comparisons]
