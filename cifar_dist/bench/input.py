@@ -11,10 +11,10 @@ from typing import Any
 from cifar_dist.bench.result import Comparison, Result
 from cifar_dist.bench.settings import Settings
 from cifar_dist.bench.spread import spread, times_faster
-from cifar_dist.data.augmented import Augmentation
 from cifar_dist.data.batches import BatchPlan, TrainBatches
 from cifar_dist.data.cifar10 import read_cifar10
 from cifar_dist.data.dataset import Dataset
+from cifar_dist.data.epoch_views import Augmentation
 
 BATCH_SIZE = 128
 STRONG = Augmentation(crop_padding_mode="reflect", flip="alternating", cutout_px=8)

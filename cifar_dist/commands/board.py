@@ -51,7 +51,7 @@ def drawn_evaluations(task: TrainTask) -> Callable[[EvalRecord], bool]:
 
 def draw_batch(batches: Batches) -> bytes:
     """Return the first batch of a run as PNG, as this rank's network sees it."""
-    images = next(batches.epoch(0)).images_nchw
+    images = batches.first_images()
     if images.dtype == np.uint8:
         return contact_sheet(images.astype(np.uint8, copy=False))
     mean, std = (np.array(one)[:, None, None] for one in (MEAN_RGB, STD_RGB))

@@ -49,6 +49,11 @@ class DataConfig(Section):
         "RandomCrop, horizontal flip, HWC2CHW), slower, whose crops depend on the rank. "
         "Evaluation is the project's with both.",
     )
+    placement: Literal["host", "device"] = Field(
+        default="host",
+        description="Where the training images lie. device: in the device's memory, where they are "
+        "cropped and mirrored in the graph, as the same draws say; not with mixup and cutmix.",
+    )
     random_crop_padding: int = Field(
         default=4,
         ge=0,
@@ -148,6 +153,22 @@ class DataConfig(Section):
         for key in (key for key, is_wanted in wanted.items() if is_wanted):
             raise ValueError(
                 f"'data.{key}' ({getattr(self, key)}) is not what data.loader=mindspore can do: "
+                "leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _placement_can(self) -> DataConfig:
+        if self.placement == "host":
+            return self
+        wanted = {
+            "loader": self.loader != "project",
+            "mixup_alpha": self.mixup_alpha > 0,
+            "cutmix_alpha": self.cutmix_alpha > 0,
+        }
+        for key in (key for key, is_wanted in wanted.items() if is_wanted):
+            raise ValueError(
+                f"'data.{key}' ({getattr(self, key)}) is not what data.placement=device can do: "
                 "leave one of them out"
             )
         return self

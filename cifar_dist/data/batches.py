@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from cifar_dist.config.batch import batch_size_per_rank
 from cifar_dist.config.schema import Config
-from cifar_dist.data.augmented import Augmentation, AugmentedImages, augmentation_of
+from cifar_dist.data.augment import pad_images
+from cifar_dist.data.augmented import AugmentedImages, look
 from cifar_dist.data.dataset import Dataset
+from cifar_dist.data.epoch_views import Augmentation, EpochViews, augmentation_of
 from cifar_dist.data.shard import epoch_permutation, eval_shard, steps_per_epoch, train_indices
 from cifar_dist.errors import ConfigError
 
@@ -58,6 +60,20 @@ class TrainBatch(NamedTuple):
     share: NDArray[np.float32] | None = None
 
 
+class DrawnBatch(NamedTuple):
+    """As :class:`TrainBatch`, of images that lie on the device already (data.placement).
+
+    ``table`` is int32[B, 8]: which images, and how they are seen, see
+    :meth:`cifar_dist.data.epoch_views.Drawn.table`.
+    """
+
+    table: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    indices: NDArray[np.int64]
+    epoch: int
+    step: int
+
+
 class EvalBatch(NamedTuple):
     """Images to evaluate: ``mask`` is bool[B], False where an entry only fills up the shape."""
 
@@ -79,6 +95,9 @@ def plan_batches(config: Config, *, rank: int, world_size: int) -> BatchPlan:
         world_size=world_size,
         augmentation=augmentation_of(config.data),
     )
+
+
+AnyBatch = TrainBatch | DrawnBatch
 
 
 class Batches(ABC):
@@ -104,10 +123,14 @@ class Batches(ABC):
         self._labels = dataset.labels
 
     @abstractmethod
-    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[AnyBatch]:
         """Yield the batches of one epoch, from a 0-based step of it on."""
 
-    def epochs(self, epochs: int, *, first_step: int = 0) -> Iterator[TrainBatch]:
+    @abstractmethod
+    def first_images(self) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """Return the images of the run's first batch, as :class:`TrainBatch` has them."""
+
+    def epochs(self, epochs: int, *, first_step: int = 0) -> Iterator[AnyBatch]:
         """Yield the batches of a whole run, from a 0-based step counted over all epochs on."""
         first_epoch, step = divmod(first_step, self.steps_per_epoch)
         for epoch in range(first_epoch, epochs):
@@ -145,6 +168,34 @@ class TrainBatches(Batches):
             labels = self._labels[indices]
             mixing = (seen.partner_labels, seen.share)
             yield TrainBatch(seen.images_nchw, labels, indices, epoch, step, *mixing)
+
+    def first_images(self) -> NDArray[np.uint8] | NDArray[np.float32]:
+        return next(self.epoch(0)).images_nchw
+
+
+class DrawnBatches(Batches):
+    """What the batches of :class:`TrainBatches` are made of, for a device that makes them.
+
+    The draws are the same; images cannot be mixed so.
+    """
+
+    def __init__(self, dataset: Dataset, plan: BatchPlan) -> None:
+        super().__init__(dataset, plan)
+        wanted = plan.augmentation
+        self._views = EpochViews(wanted, seed=plan.seed, num_images=len(dataset))
+        _, indices = next(self.indices(0, 0))
+        padding, border = wanted.random_crop_padding, wanted.crop_padding_mode
+        first = pad_images(dataset.images_nchw[indices], padding, border=border)
+        drawn = self._views.of(indices, epoch=0)
+        self._first_images = look(first, np.arange(len(indices)), drawn)
+
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[DrawnBatch]:
+        for step, indices in self.indices(epoch, first_step):
+            table = self._views.of(indices, epoch=epoch).table(indices)
+            yield DrawnBatch(table, self._labels[indices], indices, epoch, step)
+
+    def first_images(self) -> NDArray[np.uint8]:
+        return self._first_images
 
 
 def eval_batches(

@@ -19,10 +19,10 @@ from mindspore.dataset import transforms, vision
 from numpy.typing import NDArray
 
 from cifar_dist.data.augment import MEAN_RGB, STD_RGB
-from cifar_dist.data.augmented import Augmentation
 from cifar_dist.data.batches import Batches, BatchPlan, TrainBatch
 from cifar_dist.data.dataset import IMAGE_SHAPE, Dataset
 from cifar_dist.data.draws import draws
+from cifar_dist.data.epoch_views import Augmentation
 
 
 class GraphBatches(Batches):
@@ -47,6 +47,9 @@ class GraphBatches(Batches):
             if step < first_step:
                 continue
             yield TrainBatch(images, labels, indices, epoch, step)
+
+    def first_images(self) -> NDArray[np.uint8] | NDArray[np.float32]:
+        return next(self.epoch(0)).images_nchw
 
     def _graph(self, indices: NDArray[np.int64]) -> Any:
         source = ms_dataset.NumpySlicesDataset(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cifar_dist.config.schema import Config
 from cifar_dist.data.augment import MEAN_RGB, STD_RGB
-from cifar_dist.data.batches import TrainBatch
+from cifar_dist.data.batches import AnyBatch, DrawnBatch
 from cifar_dist.engine.adamw import AdamW
 from cifar_dist.engine.average import average_over_ranks
 from cifar_dist.engine.gradients import Gradients, add, clip, scale
@@ -42,12 +42,15 @@ class Normalise(nn.Cell):
         return ops.cast(images_nchw, ms.float32) * self.scale + self.shift
 
 
-def step_inputs(batch: TrainBatch) -> tuple[Tensor, ...]:
+def step_inputs(batch: AnyBatch) -> tuple[Tensor, ...]:
     """Return what a training step takes of a batch.
 
     Images uint8[B, 3, 32, 32], or float32 and normalised (data.loader), and labels int32[B]; where
     images are mixed also their partners' labels int32[B] and the share of their own float32[B].
+    Of images that lie on the device their table int32[B, 8], and labels.
     """
+    if isinstance(batch, DrawnBatch):
+        return Tensor(batch.table), Tensor(batch.labels)
     arrays = (batch.images_nchw, batch.labels, batch.partner_labels, batch.share)
     return tuple(Tensor(array) for array in arrays if array is not None)
 
@@ -65,10 +68,17 @@ class TrainStep(nn.Cell):
         config: the recipe.
         rates: float32[steps], the learning rate of each step of the run.
         world_size: number of ranks that average their gradients.
+        device_images: makes images of what a batch has in their place (data.placement).
     """
 
     def __init__(
-        self, network: nn.Cell, config: Config, rates: NDArray[np.float32], world_size: int
+        self,
+        network: nn.Cell,
+        config: Config,
+        rates: NDArray[np.float32],
+        world_size: int,
+        *,
+        device_images: nn.Cell | None = None,
     ) -> None:
         super().__init__(auto_prefix=False)
         train = config.train
@@ -78,6 +88,7 @@ class TrainStep(nn.Cell):
         self.takes_floats = config.data.loader != "project"
         self.network = network
         self.normalise = Normalise() if config.data.loader == "project" else nn.Identity()
+        self.device_images = nn.Identity() if device_images is None else device_images
         self.mixes = config.data.mixup_alpha > 0 or config.data.cutmix_alpha > 0
         reduction = "none" if self.mixes else "mean"
         self.loss = nn.CrossEntropyLoss(reduction=reduction, label_smoothing=train.label_smoothing)
@@ -119,7 +130,8 @@ class TrainStep(nn.Cell):
         self.set_train()
 
     def scaled_loss(self, images_nchw: Tensor, labels: Tensor, *mixing: Tensor) -> Tensor:
-        logits = ops.cast(self.network(self.normalise(images_nchw)), ms.float32)
+        images = self.normalise(self.device_images(images_nchw))
+        logits = ops.cast(self.network(images), ms.float32)
         loss = self.loss(logits, labels)
         if self.mixes:
             share = mixing[1]

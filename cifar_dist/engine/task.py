@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cifar_dist.config.schema import Config
 from cifar_dist.data.batches import (
     Batches,
+    DrawnBatches,
     EvalBatch,
     TrainBatches,
     eval_batches,
@@ -20,6 +21,7 @@ from cifar_dist.data.batches import (
 from cifar_dist.data.cifar_files import Split
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.source import split_for_training
+from cifar_dist.engine.device_images import DeviceImages
 from cifar_dist.engine.flip_average import FlipAverage
 from cifar_dist.engine.graph_batches import GraphBatches
 from cifar_dist.engine.precision import apply_precision
@@ -141,7 +143,9 @@ def build_train_task(
         ConfigError: the batches do not fit the data or the group.
     """
     plan = plan_batches(config, rank=context.rank, world_size=context.world_size)
-    batches = LOADERS[config.data.loader](train_set, plan)
+    is_on_device = config.data.placement == "device"
+    loader = DrawnBatches if is_on_device else LOADERS[config.data.loader]
+    batches = loader(train_set, plan)
     rates = rates_of_run(
         config,
         steps_per_epoch=batches.steps_per_epoch,
@@ -155,5 +159,6 @@ def build_train_task(
         images=config.model.whitening_images,
         rank=context.rank,
     )
-    step = TrainStep(evaluation.network, config, rates, context.world_size)
+    images = DeviceImages(train_set.images_nchw, plan.augmentation) if is_on_device else None
+    step = TrainStep(evaluation.network, config, rates, context.world_size, device_images=images)
     return TrainTask(step, batches, rates, evaluation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from cifar_dist.checkpoint.position import Recent
-from cifar_dist.data.batches import TrainBatch
+from cifar_dist.data.batches import AnyBatch
 from cifar_dist.data.prefetch import Prefetch
 from cifar_dist.engine.calendar import evaluates, reports, saves
 from cifar_dist.engine.ending import ended, stopped
@@ -104,7 +104,7 @@ def _train(run: Run) -> None:
             meter.waits_for_batch()
 
 
-def _step(run: Run, batch: TrainBatch) -> None:
+def _step(run: Run, batch: AnyBatch) -> None:
     """Train with one batch: the step that the run is at."""
     run.meter.batch_arrived()
     if run.profile.starts_before(run.step):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from cifar_dist.config import Config
-from cifar_dist.data.augmented import Augmentation, AugmentedImages, augmentation_of
+from cifar_dist.data.augmented import AugmentedImages
 from cifar_dist.data.boxes import MEAN_BYTES
 from cifar_dist.data.dataset import Dataset
+from cifar_dist.data.epoch_views import Augmentation, augmentation_of
 
 PLAIN = {"random_crop_padding": 0, "flip": "none"}
 INDICES = np.array([5, 1, 1, 60, 33], dtype=np.int64)

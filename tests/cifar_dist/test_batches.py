@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cifar_dist.config import Config
-from cifar_dist.data.augmented import Augmentation
 from cifar_dist.data.batches import (
     BatchPlan,
     TrainBatch,
@@ -15,6 +14,7 @@ from cifar_dist.data.batches import (
     plan_batches,
 )
 from cifar_dist.data.dataset import Dataset
+from cifar_dist.data.epoch_views import Augmentation
 from cifar_dist.data.prefetch import Prefetch
 from cifar_dist.errors import ConfigError
 

@@ -187,6 +187,10 @@ def test_a_warm_up_longer_than_the_run_is_refused(tmp_path: Path) -> None:
             ["data.loader=mindspore", "data.random_crop_padding=0", "data.cutmix_alpha=1"],
             "'data.cutmix_alpha' (1.0) is not what",
         ),
+        (
+            ["data.placement=device", "data.mixup_alpha=0.2"],
+            "'data.mixup_alpha' (0.2) is not what data.placement=device can do",
+        ),
         (["train.ema_decay=1"], "'train.ema_decay' must be below 1"),
     ],
 )

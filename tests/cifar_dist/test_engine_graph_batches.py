@@ -14,9 +14,9 @@ from scipy import stats
 
 from cifar_dist.config.schema import Config
 from cifar_dist.data.augment import Views, gather, normalise, pad_images
-from cifar_dist.data.augmented import Augmentation
 from cifar_dist.data.batches import Batches, BatchPlan, TrainBatches
 from cifar_dist.data.dataset import Dataset
+from cifar_dist.data.epoch_views import Augmentation
 from cifar_dist.engine.graph_batches import GraphBatches
 from cifar_dist.engine.step import TrainStep, step_inputs
 from cifar_dist.models import create_model
