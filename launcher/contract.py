@@ -261,7 +261,7 @@ def read_record(kind: type[Any], path: Path) -> Any | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return kind(**{key: value for key, value in values.items() if key in kind._fields})
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -34,7 +34,7 @@ from launcher.supervision.attempts import next_attempt, run_attempts
 from launcher.supervision.events import EventLog
 from launcher.supervision.signals import STOPPING, Signals
 from launcher.terminal.console import TerminalConsole, write
-from launcher.terminal.screen import can_move_cursor
+from launcher.terminal.screen import has_room_for_live_rows
 
 if TYPE_CHECKING:
     from launcher.diagnosis.verdict import Verdict
@@ -302,7 +302,7 @@ class _Job(NamedTuple):
     def _console(self) -> TerminalConsole:
         plan, paths = self.plan, self.manifest.paths
         live = None
-        if can_move_cursor(2):
+        if has_room_for_live_rows(1, 2):
             from launcher.terminal.view import live_view
 
             own = [worker.rank for worker in plan.workers]

@@ -6,7 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from launcher.contract import FailureRecord, Progress, RunPaths, read_record
+from launcher.contract import FailureRecord, RunPaths, read_record
+from launcher.heartbeats import read_heartbeat
 from launcher.outcome import RankOutcome
 from launcher.plan import ProcessPlan
 from launcher.supervision.process import Child
@@ -27,7 +28,7 @@ def rank_outcome(
         ended_ns=child.ended_ns,
         signalled_ns=child.signalled_ns,
         failure=None if process.is_scheduler else _failure(paths.failure(attempt, process.rank)),
-        progress=None if process.is_scheduler else _progress(paths.progress(process.rank)),
+        progress=None if process.is_scheduler else read_heartbeat(paths.progress(process.rank)),
         device=device,
         log_tail=() if child.returncode == 0 else log_tail(process.log(paths, attempt)),
     )
@@ -80,8 +81,3 @@ def _remove_if_empty(folder: Path) -> None:
 def _failure(path: Path) -> FailureRecord | None:
     record = read_record(FailureRecord, path)
     return record if isinstance(record, FailureRecord) else None
-
-
-def _progress(path: Path) -> Progress | None:
-    record = read_record(Progress, path)
-    return record if isinstance(record, Progress) else None

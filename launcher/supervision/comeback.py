@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from launcher.contract import Progress, RunPaths, read_record
-from launcher.supervision.watch import TRAINING
+from launcher.contract import RunPaths
+from launcher.heartbeats import TRAINING, read_heartbeat
 
 _LOOK_S = 0.2
 
@@ -45,8 +45,8 @@ class Comeback:
             return
         self._due_s = time.monotonic() + _LOOK_S
         for rank, path in self._heartbeats.items():
-            progress = read_record(Progress, path)
-            if isinstance(progress, Progress) and progress.phase == TRAINING:
+            progress = read_heartbeat(path)
+            if progress is not None and progress.phase == TRAINING:
                 restart_s = (time.monotonic_ns() - self._failed_ns) / 1e9
                 self.restart_s = round(restart_s, 3)
                 step, phase = progress.step, progress.phase

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from launcher.contract import Progress
+from launcher.heartbeats import TRAINING
 
-TRAINING = "train"
 LEAST_STEPS = 5
 STANDARD_ERRORS = 4.0
 _KEPT = 64

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from launcher.contract import Progress
+from launcher.heartbeats import TRAINING
 from launcher.plan import Policy
 
 DONE = "done"
-TRAINING = "train"
 SHORTEST_INTERVAL_S = 0.2
 LONGEST_INTERVAL_S = 1.5
 LEAST_CPU_S = 0.05

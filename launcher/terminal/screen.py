@@ -44,8 +44,8 @@ class Screen:
     Args:
         out: file descriptor for the workers' lines.
         err: file descriptor for the launcher's messages, and for the live rows.
-        live: gives the rows for so many columns and lines; None: there are none, as where ``err``
-            is no terminal, or one that cannot move its cursor.
+        live: gives the rows for so many columns and lines; None: there are none, as where the two
+            streams have no room for them (:func:`has_room_for_live_rows`).
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Screen:
     ) -> None:
         self._out, self._err = Stream(out), Stream(err)
         self._number = err
-        self._live = live if live is not None and can_move_cursor(err) else None
+        self._live = live if live is not None and has_room_for_live_rows(out, err) else None
         self._drawn: tuple[list[str], tuple[int, int]] | None = None
         self._looked_s = 0.0
 
@@ -91,13 +91,35 @@ class Screen:
             return
         self._looked_s = now_s
         size = terminal_size(self._number)
-        rows = self._live(*size)
+        try:
+            rows = self._live(*size)
+        except Exception:
+            self._go_on_without()
+            return
         if self._drawn == (rows, size):
             return
         before = _ERASE if self._drawn is not None else ""
         self._drawn = (rows, size) if rows else None
         back = f"\r\x1b[{len(rows) - 1}A" if len(rows) > 1 else "\r"
         self._err.write(before + "\r\n".join(rows) + back if rows else before)
+
+    def _go_on_without(self) -> None:
+        """Show the error that is being handled, once: from now on there are no live rows."""
+        import traceback
+
+        self._live = None
+        self.message(
+            "launcher: this is a bug of the launcher: the live rows end here, the job goes on\n"
+            + traceback.format_exc()
+        )
+
+
+def has_room_for_live_rows(out: int, err: int) -> bool:
+    """Return whether both are terminals, and ``err`` one that can move its cursor.
+
+    Who reads a pipe may write to the same terminal at any moment, as ``tee`` does.
+    """
+    return os.isatty(out) and can_move_cursor(err)
 
 
 def can_move_cursor(number: int) -> bool:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
+import select
 import subprocess
 import sys
 import threading
@@ -53,6 +55,15 @@ class Reader:
     def text(self) -> str:
         self.close()
         return self._data.decode()
+
+
+def read_until(terminal: int, text: str) -> str:
+    """Return what comes out of a pseudo-terminal, up to some text."""
+    said = b""
+    while text.encode() not in said:
+        assert select.select([terminal], [], [], 60)[0], said
+        said += os.read(terminal, 65536)
+    return said.decode()
 
 
 def append(path: Path, text: str) -> None:
@@ -183,6 +194,26 @@ def test_a_stopped_terminal_blocks_nobody_and_the_rest_is_named(tmp_path: Path) 
     text = err.text()
     assert "launcher: end\n" in text
     assert re.search(r"did not keep up; the rest of the output is in\n  .*rank_0\.log\n", text)
+
+
+def test_a_bug_in_the_live_rows_is_shown_once_and_ends_nothing_but_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    log = tmp_path / "rank_0.log"
+    terminal, end = pty.openpty()
+    console = TerminalConsole(frozenset({0}), out=end, err=end, live=lambda *size: [1 // 0 * ""])
+    said = read_until(terminal, "ZeroDivisionError")
+    console.follow(0, log)
+    for number in range(3):
+        append(log, f"line {number}\n")
+        said += read_until(terminal, f"line {number}")
+    console.close("launcher: end\n")
+    said += read_until(terminal, "launcher: end")
+    os.close(end)
+    os.close(terminal)
+    assert "this is a bug of the launcher: the live rows end here" in said
+    assert said.count("Traceback") == 1
 
 
 def test_closed_streams_do_not_receive_what_is_opened_later() -> None:

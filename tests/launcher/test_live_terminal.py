@@ -106,11 +106,18 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
     terminals: list[Terminal] = []
 
     def start(
-        *options: str, columns: int = 80, steps: int = 100_000, environment: dict | None = None
+        *options: str,
+        columns: int = 80,
+        steps: int = 100_000,
+        worker: Path = WORKERS / "shows.py",
+        into: str = "",
+        environment: dict | None = None,
     ) -> Terminal:
         command = [sys.executable, "-m", "launcher", "--nproc", "2", "--device-target", "CPU"]
         command += ["--rendezvous", "none", "--run-dir", str(tmp_path / "run"), *options, "--"]
-        command += [str(WORKERS / "shows.py"), str(steps)]
+        command += [str(worker), str(steps)]
+        if into:
+            command = ["sh", "-c", f'"$@" {into}', "sh", *command]
         terminals.append(Terminal(command, columns=columns, environment=environment or {}))
         return terminals[-1]
 
@@ -225,6 +232,56 @@ def test_where_it_is_not_wanted_nothing_moves_the_cursor(
     assert terminal.read_to_the_end() == 0
     assert b"\x1b" not in terminal.raw
     assert not any("left" in row for row in terminal.rows())
+
+
+def test_nothing_moves_the_cursor_where_another_program_writes_to_the_same_terminal(
+    opened: Opened, tmp_path: Path
+) -> None:
+    terminal = opened(steps=5, into=f"| tee {tmp_path / 'log.txt'}")
+    assert terminal.read_to_the_end() == 0
+    assert b"\x1b" not in terminal.raw
+    assert "[rank 0] line 4" in terminal.rows()
+    assert "line 4" in (tmp_path / "log.txt").read_text()
+
+
+WRONG_NUMBERS = """
+import json, os, sys, time
+from pathlib import Path
+rank = int(os.environ["RANK_ID"])
+folder = Path(os.environ["LAUNCHER_WORKER_RUN_DIR"], "progress")
+sign = {"rank": rank, "phase": "train", "step": 7, "total_steps": 9, "step_ms": float("nan"),
+        "loss": "low", "images_per_s": float("inf"), "accuracy": [1]}
+while True:
+    text = json.dumps({**sign, "time": time.time()})
+    (folder / f".{rank}").write_text(text)
+    os.replace(folder / f".{rank}", folder / f"rank_{rank}.json")
+    time.sleep(0.1)
+"""
+
+
+def test_numbers_that_are_none_are_left_out_of_the_live_row(opened: Opened, tmp_path: Path) -> None:
+    worker = tmp_path / "wrong.py"
+    worker.write_text(WRONG_NUMBERS)
+    terminal = opened("--grace", "5", "--live", "ranks", worker=worker)
+    terminal.read_until(
+        lambda rows: "step 7/9" in "".join(rows) and rows[-1].startswith("rank 1"), "live rows"
+    )
+    terminal.press(b"\x03")
+    assert terminal.read_to_the_end() == 130
+    assert b"Traceback" not in terminal.raw
+
+
+@pytest.mark.parametrize(("no_color", "has_colours"), [("", True), ("1", False)])
+def test_no_color_takes_the_colours_out_of_what_ranks_print(
+    opened: Opened, tmp_path: Path, no_color: str, has_colours: bool
+) -> None:
+    worker = tmp_path / "red.py"
+    worker.write_text("print('\\x1b[31mred\\x1b[0m wine')")
+    terminal = opened("--live", "none", worker=worker, environment={"NO_COLOR": no_color})
+    assert terminal.read_to_the_end() == 0
+    assert "[rank 0] red wine" in terminal.rows()
+    assert (b"\x1b[31mred" in terminal.raw) is has_colours
+    assert (b"\x1b" in terminal.raw) is has_colours
 
 
 def test_into_a_file_nothing_but_lines_is_written(tmp_path: Path) -> None:
