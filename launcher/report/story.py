@@ -13,6 +13,8 @@ from launcher.report.run import Event, Run
 from launcher.report.timeline import MOST_ROWS, timeline
 
 MOST_EVENTS = 200
+_OFTEN = ("straggler", "straggler_end")
+_LEFT_OUT = "those of stragglers at first, then those in the middle"
 _LONG = frozenset({"time", "event", "attempt", "rank", "plan"})
 
 
@@ -29,15 +31,19 @@ def story_section(run: Run) -> str:
         numbers=(0, 2, 3),
     )
     left = len(run.events) - MOST_EVENTS
-    opened += note(f"{left:,} events in the middle are left out.") if left > 0 else ""
+    opened += note(f"{left:,} events are left out: {_LEFT_OUT}.") if left > 0 else ""
     summary = f"All {len(run.events):,} events" if len(run.events) > 1 else "The event"
     return drawn + (more if len(titles) > MOST_ROWS else "") + folded(summary, opened)
 
 
 def _some(events: Sequence[Event]) -> list[Event]:
-    if len(events) <= MOST_EVENTS:
-        return list(events)
-    return [*events[: MOST_EVENTS // 2], *events[-MOST_EVENTS // 2 :]]
+    """Return what the table shows: stragglers give way to all else, then what is in the middle."""
+    often = [number for number, event in enumerate(events) if event.name in _OFTEN]
+    others = [number for number, event in enumerate(events) if event.name not in _OFTEN]
+    shown = sorted(others + often[: max(0, MOST_EVENTS - len(others))])
+    if len(shown) > MOST_EVENTS:
+        shown = [*shown[: MOST_EVENTS // 2], *shown[-MOST_EVENTS // 2 :]]
+    return [events[number] for number in shown]
 
 
 def _row(event: Event, start_s: float) -> tuple[str, ...]:

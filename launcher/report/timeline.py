@@ -9,7 +9,7 @@ from launcher.report.markup import escape, figure
 from launcher.report.numbers import seconds, tick_labels, ticks
 from launcher.report.run import Event, Life
 
-MOST_ROWS = 34
+MOST_ROWS, MOST_MARKS = 34, 60
 _ROW, _LEFT, _WIDTH, _TOP, _BOTTOM = 22, 84, 960, 22, 40
 _MARKED = {
     "hang": "hang",
@@ -85,7 +85,9 @@ def _bar(life: Life, left: float, right: float, y: float) -> str:
 
 
 def _shown(events: Sequence[Event]) -> list[Event]:
-    return [event for event in events if event.name in _DRAWN][:60]
+    """Return what is marked: as many stragglers as there is room for beside all else."""
+    marked = [event for event in events if event.name in _DRAWN]
+    return sorted(marked, key=lambda event: event.name == "straggler")[:MOST_MARKS]
 
 
 def _mark(event: Event, x: float, height: float) -> str:

@@ -284,3 +284,22 @@ def test_a_straggler_is_marked_on_the_time_line_with_its_rank(tmp_path: Path) ->
         file.write(json.dumps(event_line(1, "straggler", rank=1, factor=2.24)) + "\n")
     page = checked(build([read(folder)]))
     assert "straggler: rank 1, 2.2 times the others' time" in page.text
+
+
+def test_many_stragglers_hide_neither_a_restart_nor_a_failure(tmp_path: Path) -> None:
+    folder = failed_run(tmp_path / "run")
+    with open(folder / "events.jsonl", "a", encoding="utf-8") as file:
+        for step in range(400):
+            line = event_line(3 + step, "straggler", rank=1, factor=2.24)
+            file.write(json.dumps(line) + "\n")
+        for event in ("failure", "restart", "hang", "preempt"):
+            file.write(json.dumps(event_line(500, event, rank=0, why=f"the {event}")) + "\n")
+        for step in range(400):
+            line = event_line(600 + step, "straggler", rank=1, factor=2.24)
+            file.write(json.dumps(line) + "\n")
+    text = checked(build([read(folder)])).text
+    for event in ("restart", "hang", "preempt"):
+        assert f"{event}: rank 0" in text
+    for event in ("failure", "restart", "hang", "preempt"):
+        assert f"why=the {event}" in text
+    assert "events are left out: those of stragglers at first" in text
