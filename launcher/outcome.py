@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from launcher.contract import FailureRecord, Progress
 
@@ -38,6 +38,26 @@ class RankOutcome(NamedTuple):
     progress: Progress | None = None
     device: str = ""
     log_tail: tuple[str, ...] = ()
+
+
+class Halt(NamedTuple):
+    """Why all nodes of a job end their attempt, as one of them says it to the others.
+
+    ``by_signal`` tells that its launcher was asked to stop: its ranks, too, are there to agree with
+    all others on a step to save.
+    """
+
+    why: str
+    by_signal: bool = False
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> Halt:
+        """Return what another launcher has sent as the fields of this value."""
+        return cls(str(message.get("why", "")), message.get("by_signal") is True)
+
+    def said_by(self, who: str) -> Halt:
+        """Return it with the name of who says so."""
+        return self._replace(why=f"{who}: {self.why}")
 
 
 class NoRestart(NamedTuple):

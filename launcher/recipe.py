@@ -26,7 +26,7 @@ from launcher.errors import LauncherError, NotReadyError, UsageError
 from launcher.planning.environment import leftovers
 from launcher.resume import NONE
 from launcher.supervision.samples import read_stat
-from launcher.supervision.signals import PASSED_ON, STOPPING, Signals
+from launcher.supervision.signals import WITHOUT_WORKERS, Signals
 
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 5.0
@@ -126,7 +126,7 @@ def check_recipe(
         code = _end_of(child)
     if code in (EXIT_USAGE, EXIT_TEMPORARY):
         raise RecipeRefusedError(code)
-    if -code in (*STOPPING, *PASSED_ON):
+    if -code in WITHOUT_WORKERS:
         raise CheckStoppedError(-code)
     try:
         if code != 0:
@@ -184,7 +184,7 @@ def _read_all(child: subprocess.Popen[bytes], signals: Signals) -> bytes:
             for key, _ in selector.select(SILENT_S / 10):
                 if key.fileobj is signals:
                     for number in signals.read():
-                        if number in STOPPING:
+                        if number in WITHOUT_WORKERS:
                             raise CheckStoppedError(number)
                     continue
                 data = os.read(child.stdout.fileno(), 65536)

@@ -34,7 +34,7 @@ from launcher.resume import newest_step, refuse_older
 from launcher.supervision.attempts import Company, next_attempt
 from launcher.supervision.events import EventLog
 from launcher.supervision.ladder import AFTER_KILL_S
-from launcher.supervision.signals import Signals, TerminatedError
+from launcher.supervision.signals import WITHOUT_WORKERS, Signals, TerminatedError
 from launcher.terminal.console import write_error
 
 TOKEN = "LAUNCHER_TOKEN"
@@ -142,7 +142,7 @@ class Team:
             attempt,
             {"scheduler_port": port},
             limit_s=_READY_S,
-            wait=wait_for(self.peers, signals),
+            wait=wait_for(self.peers, signals, WITHOUT_WORKERS),
         )
         port = int(message["scheduler_port"])
         return {"MS_SCHED_PORT": str(port)} if port else {}

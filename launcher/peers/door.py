@@ -49,7 +49,7 @@ class Door:
     ) -> None:
         self._own, self._token, self._selector = own, token, selector
         self._admit, self._say = admit, say
-        self._server = listen(place)
+        self._server = listen(place, own.host)
         selector.register(self._server, selectors.EVENT_READ, None)
         self._guests: dict[int, Guest] = {}
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from launcher.environments.place import Place
 from launcher.errors import NotReadyError
-from launcher.outcome import Reason
+from launcher.outcome import Halt, Reason
 from launcher.peers.ends import Bounds, End, JobEnd, judge, skewed, stopped
 from launcher.peers.errors import PeerEndedError, StoppedError
 from launcher.peers.hello import Hello
@@ -94,14 +94,14 @@ class Head:
         self._lines.broadcast({"type": "go", "attempt": attempt, **message})
         return message
 
-    def read(self) -> list[str]:
+    def read(self) -> list[Halt]:
         """Return why this node has to end its workers, if it has to; never waits."""
         self._lines.pump(0.0)
         return self._lines.take_stops()
 
-    def tell_stop(self, why: str) -> None:
+    def tell_stop(self, halt: Halt) -> None:
         """Let every node end its workers."""
-        self._lines.stop(f"{self.title(0)}: {why}")
+        self._lines.stop(halt.said_by(self.title(0)))
 
     def agree(self, own: End, bounds: Bounds, *, wait: Wait, may_restart: bool) -> JobEnd:
         """Wait until every node has ended its attempt; judge, and tell all.
@@ -112,7 +112,7 @@ class Head:
             may_restart: whether the policy allows another attempt.
         """
         if own.reason != Reason.SUCCESS.name:
-            self.tell_stop(own.headline)
+            self.tell_stop(Halt(own.headline))
         was_stopping = self._lines.is_stopping
         deadline_s = bounds.deadline_s(is_stopping=was_stopping)
         while late := self._lines.late():
@@ -122,10 +122,10 @@ class Head:
                 break
             if rest_s <= 0:
                 own = skewed(own, self._lines.names(late), bounds.patience_s)
-                self.tell_stop(own.headline)
+                self.tell_stop(Halt(own.headline))
             elif number is not None:
                 own = stopped(own, number)
-                self.tell_stop(own.headline)
+                self.tell_stop(Halt(own.headline))
             self.read()
             if self._lines.is_stopping and not was_stopping:
                 was_stopping = True

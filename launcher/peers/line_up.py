@@ -16,11 +16,14 @@ _CALL_S = 5.0
 _PAUSE_S = 0.25
 
 
-def listen(place: Place) -> socket.socket:
+def listen(place: Place, host: str) -> socket.socket:
     """Return the socket on which node 0 waits for the others: on the asked address only.
 
     A host name that leads to the loopback on node 0 itself (Debian's 127.0.1.1) is no address that
     others could reach; then it listens on all.
+
+    Args:
+        host: what node 0 is called in the message of an error.
 
     Raises:
         UsageError: the address is none of this host.
@@ -36,7 +39,7 @@ def listen(place: Place) -> socket.socket:
         return server
     except OSError as error:
         server.close()
-        raise _refusal(place, error) from None
+        raise _refusal(place, host, error) from None
 
 
 def _own_address(place: Place) -> tuple[socket.AddressFamily, str]:
@@ -55,14 +58,15 @@ def _own_address(place: Place) -> tuple[socket.AddressFamily, str]:
     return family, address
 
 
-def _refusal(place: Place, error: OSError) -> Exception:
+def _refusal(place: Place, host: str, error: OSError) -> Exception:
     where = f"{place.master_addr}:{place.master_port}"
     if error.errno == errno.EADDRINUSE:
         from launcher.planning.ports import port_holder
 
         return NotReadyError(
-            f"{where} is taken{port_holder(place.master_port)}: the launchers cannot meet there; "
-            "wait until it is free, or name another port with --master-port, the same on all nodes"
+            f"node 0 ({host}): {where} is taken{port_holder(place.master_port)}: the launchers "
+            "cannot meet there; wait until it is free, or name another port with --master-port, "
+            "the same on all nodes"
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return UsageError(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from launcher.environments.place import Place
+from launcher.outcome import Halt
 from launcher.peers.door import Door, Guest
 from launcher.peers.ends import End
 from launcher.peers.hello import Hello
@@ -52,7 +53,7 @@ class Lines:
         self.has_started = False
         """Before the start a node that goes may come again; later it is missed."""
         self._is_stopping = False
-        self._stops: list[str] = []
+        self._stops: list[Halt] = []
 
     def fileno(self) -> int:
         return self._selector.fileno()
@@ -109,13 +110,13 @@ class Lines:
             except LostError as error:
                 self._lose(node, str(error))
 
-    def stop(self, why: str) -> None:
-        """Let all nodes end their workers, once; ``why`` names the node that says so."""
+    def stop(self, halt: Halt) -> None:
+        """Let all nodes end their workers, once; the reason names the node that says so."""
         if not self._is_stopping:
             self._is_stopping = True
-            self.broadcast({"type": "stop", "why": why})
+            self.broadcast({"type": "stop", **halt._asdict()})
 
-    def take_stops(self) -> list[str]:
+    def take_stops(self) -> list[Halt]:
         """Return why others want all to stop, as far as it has not been returned before."""
         stops, self._stops = self._stops, []
         return stops
@@ -165,16 +166,17 @@ class Lines:
             if kind == "ready":
                 node.ready = int(message["attempt"])
             elif kind == "stop":
-                self._relay(f"{self.title(node.hello.node_rank)}: {message['why']}")
+                who = self.title(node.hello.node_rank)
+                self._relay(Halt.from_message(message).said_by(who))
             elif kind == "ended":
                 node.end = End.from_message(message, time.monotonic())
         except (KeyError, TypeError, ValueError) as error:
             self._lose(node, f"it sent what no launcher says ({error})")
 
-    def _relay(self, why: str) -> None:
+    def _relay(self, halt: Halt) -> None:
         """Pass a node's stop on to all others, and to our own workers."""
-        self._stops.append(why)
-        self.stop(why)
+        self._stops.append(halt)
+        self.stop(halt)
 
     def _lose(self, node: Node, why: str) -> None:
         """Forget a line; who has not ended before is lost, or may come again before the start."""
@@ -188,7 +190,7 @@ class Lines:
             del self.nodes[rank]
         elif node.end is None:
             self.lost[rank] = (why, time.monotonic())
-            self._relay(f"{self.title(rank)} is lost: {why}")
+            self._relay(Halt(f"{self.title(rank)} is lost: {why}"))
 
     def _watch(self, node: Node) -> None:
         """Wait for what can happen on this line: reading, and writing where something waits."""

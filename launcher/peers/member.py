@@ -10,7 +10,7 @@ from dataclasses import fields
 
 from launcher.environments.place import Place
 from launcher.errors import NotReadyError, UsageError
-from launcher.outcome import Reason
+from launcher.outcome import Halt, Reason
 from launcher.peers import hello as words
 from launcher.peers.ends import Bounds, End, JobEnd, stopped
 from launcher.peers.errors import PeerEndedError, StoppedError
@@ -87,21 +87,21 @@ class Member:
         self._is_stopping = False
         return self._wait_for("go", time.monotonic() + limit_s, wait)
 
-    def read(self) -> list[str]:
+    def read(self) -> list[Halt]:
         """Return why this node has to end its workers, if it has to; never waits."""
         self._receive()
-        stops = [str(one.get("why", "")) for one in self._heard if one["type"] == "stop"]
+        stops = [Halt.from_message(one) for one in self._heard if one["type"] == "stop"]
         self._heard = deque(one for one in self._heard if one["type"] != "stop")
         if self._lost and not self._is_stopping:
-            stops.append(f"{self.title()} is lost: {self._lost}")
+            stops.append(Halt(f"{self.title()} is lost: {self._lost}"))
         self._is_stopping = self._is_stopping or bool(stops)
         return stops
 
-    def tell_stop(self, why: str) -> None:
+    def tell_stop(self, halt: Halt) -> None:
         """Let every node end its workers."""
         if not self._is_stopping:
             self._is_stopping = True
-            self._send({"type": "stop", "why": why})
+            self._send({"type": "stop", **halt._asdict()})
 
     def agree(self, own: End, bounds: Bounds, *, wait: Wait, may_restart: bool) -> JobEnd:
         """Tell how it ended here, and return what node 0 says of all (see :meth:`Head.agree`)."""
@@ -122,7 +122,7 @@ class Member:
                 if was_stopping:
                     return JobEnd(128 + number, None, None, own.headline)
                 own = stopped(own, number)
-                self.tell_stop(own.headline)
+                self.tell_stop(Halt(own.headline))
                 self._send({"type": "ended", **own.to_message(time.monotonic())})
             self.read()
             if self._is_stopping and not was_stopping:
@@ -172,8 +172,9 @@ class Member:
         where = f"{self._place.master_addr}:{self._place.master_port}"
         return (
             f"{self._place.title(0)} was not found: what answers at {where} is no launcher of this "
-            f"job ({why}); check --master-addr, --master-port and LAUNCHER_TOKEN, "
-            "which must be the same on all nodes"
+            f"job ({why}); if another program has that port on node 0, the launcher there says "
+            "which one; check --master-addr, --master-port and LAUNCHER_TOKEN, which must be the "
+            "same on all nodes"
         )
 
     def _wait_for(self, kind: str, deadline_s: float, wait: Wait | None = None) -> Message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Protocol
 
 from launcher.supervision.signals import STOPPING, Signals
@@ -18,11 +18,11 @@ class _Readable(Protocol):
     def fileno(self) -> int: ...
 
 
-def wait_for(peers: _Readable, signals: Signals) -> Wait:
-    """Return the wait for these two."""
+def wait_for(peers: _Readable, signals: Signals, ending: Container[int] = STOPPING) -> Wait:
+    """Return the wait for these two, which gives the first signal that is one of ``ending``."""
 
     def wait(limit_s: float) -> int | None:
         select.select([peers, signals], [], [], min(max(limit_s, 0.0), _LONGEST_S))
-        return next((number for number in signals.read() if number in STOPPING), None)
+        return next((number for number in signals.read() if number in ending), None)
 
     return wait

@@ -15,7 +15,7 @@ from launcher.supervision.events import Console, EventLog
 from launcher.supervision.group import Group, Peers
 from launcher.supervision.process import allow_files_for
 from launcher.supervision.protection import Protection
-from launcher.supervision.signals import STOPPING, Signals
+from launcher.supervision.signals import WITHOUT_WORKERS, Signals
 from launcher.supervision.supervisor import Site, Supervisor
 
 FIRST_PAUSE_S = 1.0
@@ -201,7 +201,7 @@ def _pause(plan: Plan, site: Site, pause_s: float) -> int | None:
     try:
         while (rest_s := deadline_s - time.monotonic()) > 0:
             for number in nobody.wait(rest_s).signals:
-                if number in STOPPING:
+                if number in WITHOUT_WORKERS:
                     return number
     finally:
         nobody.close()

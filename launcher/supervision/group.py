@@ -6,6 +6,7 @@ import selectors
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from launcher.outcome import Halt
 from launcher.plan import SCHEDULER, ProcessPlan
 from launcher.supervision.process import Child, start
 from launcher.supervision.protection import Protection, reap_orphans
@@ -20,10 +21,10 @@ class Peers(Protocol):
     def fileno(self) -> int:
         """Return what is readable when there is something to read; -1 = the line is no more."""
 
-    def read(self) -> list[str]:
+    def read(self) -> list[Halt]:
         """Return why this node has to end its workers, if it has to; never waits."""
 
-    def tell_stop(self, why: str) -> None:
+    def tell_stop(self, halt: Halt) -> None:
         """Let all nodes end their workers, because this one does."""
 
 
@@ -35,7 +36,7 @@ class Happenings(NamedTuple):
 
     ended: tuple[Child, ...]
     signals: tuple[int, ...]
-    stops: tuple[str, ...] = ()
+    stops: tuple[Halt, ...] = ()
 
 
 class Group:
@@ -80,7 +81,7 @@ class Group:
     def wait(self, timeout_s: float | None) -> Happenings:
         """Wait until something happens, at the longest ``timeout_s`` seconds (None: for ever)."""
         signals: list[int] = []
-        stops: list[str] = []
+        stops: list[Halt] = []
         if self._ending:
             timeout_s = _LOOK_AGAIN_S if timeout_s is None else min(timeout_s, _LOOK_AGAIN_S)
         timeout_s = None if timeout_s is None else max(timeout_s, 0.0)

@@ -14,6 +14,9 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
 """What the workers get and the launcher does not act on."""
 
+WITHOUT_WORKERS = (*STOPPING, *PASSED_ON)
+"""What ends a launcher that has no workers to pass it on to: Slurm gives its notice once."""
+
 HANDLED = (*STOPPING, *PASSED_ON, signal.SIGTSTP, signal.SIGCONT, signal.SIGCHLD)
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from launcher.contract import RunPaths
-from launcher.outcome import AttemptOutcome, RankOutcome, Reason
+from launcher.outcome import AttemptOutcome, Halt, RankOutcome, Reason
 from launcher.plan import SCHEDULER, Plan, Policy, ProcessPlan
 from launcher.supervision.cgroup import memory_kills
 from launcher.supervision.collect import prepare_folders, rank_outcome, tidy_folders
@@ -27,9 +27,6 @@ from launcher.supervision.process import Child
 from launcher.supervision.protection import Protection
 from launcher.supervision.signals import PASSED_ON, STOPPING, Signals
 from launcher.words import status_in_words
-
-_TO_THE_LAUNCHER = " to the launcher"
-"""How the reason of a stop by a signal ends, on whatever node the signal came."""
 
 
 class Site(NamedTuple):
@@ -132,8 +129,8 @@ class Supervisor:
             self._on_end(child)
         for number in happenings.signals:
             self._on_signal(number)
-        for why in happenings.stops:
-            self._on_peer(why)
+        for halt in happenings.stops:
+            self._on_peer(halt)
         self._comeback.look()
         if self._stop is not None:
             self._ladder.act()
@@ -157,24 +154,27 @@ class Supervisor:
             self._begin_stop(self._why(f"{who} {status_in_words(code)}", code))
 
     def _why(self, detail: str, code: int) -> Stop:
-        """Return a failure; who ends by a signal that we have passed on has only obeyed.
-
-        cifar_dist saves at SIGUSR1, and then ends as SIGTERM would end it.
-        """
-        obeys = {-number for number in (*self._passed_on, signal.SIGTERM)}
-        if self._passed_on and code in obeys:
+        """Return a failure; who ends by a signal that we have passed on has only obeyed."""
+        if self._obeys(code):
             return Stop(Reason.STOPPED, detail, signal=-code)
         return Stop(Reason.FAILURE, detail)
 
-    def _on_peer(self, why: str) -> None:
+    def _obeys(self, code: int) -> bool:
+        """Return whether a signal that we have passed on ends a process so.
+
+        cifar_dist saves at SIGUSR1, and then ends as SIGTERM would end it.
+        """
+        return bool(self._passed_on) and -code in (*self._passed_on, signal.SIGTERM)
+
+    def _on_peer(self, halt: Halt) -> None:
         """Begin the stop that another node wants.
 
         The event tells our ranks whether all others are there to agree on a step to save: they are
         where a signal to a launcher was the cause.
         """
-        self._tell("peer", why=why, ranks_are_gone=not why.endswith(_TO_THE_LAUNCHER))
+        self._tell("peer", why=halt.why, ranks_are_gone=not halt.by_signal)
         if self._stop is None:
-            self._begin_stop(Stop(Reason.PEER, why))
+            self._begin_stop(Stop(Reason.PEER, halt.why))
 
     def _on_signal(self, number: int) -> None:
         if number in STOPPING:
@@ -182,6 +182,8 @@ class Supervisor:
         elif number in PASSED_ON or number == signal.SIGCONT:
             self._passed_on |= {number} & set(PASSED_ON)
             self._group.signal_workers(number, ends=False)
+            if self._obeys(self._first_code):
+                self._forgive()
         elif number == signal.SIGTSTP:
             self._group.signal_workers(signal.SIGSTOP, ends=False)
             self._site.console.rest()
@@ -191,23 +193,31 @@ class Supervisor:
         """Begin the stop, or end the grace when asked again.
 
         A terminal that is closed may send SIGHUP twice (the kernel and the shell), so that a second
-        SIGHUP is no sign of haste. Slurm signals every process of a step, in any order: a worker
-        that ended by the same signal before us has not failed.
+        SIGHUP is no sign of haste.
         """
         name = signal.Signals(number).name
         self._tell("signal", name=name)
         if self._stop is None:
-            self._begin_stop(Stop(Reason.STOPPED, name + _TO_THE_LAUNCHER, signal=number))
+            stop = Stop(Reason.STOPPED, f"{name} to the launcher", signal=number)
+            self._begin_stop(stop, by_signal=True)
         elif self._stop.reason is Reason.FAILURE and self._first_code == -number:
-            self._stop = self._stop._replace(reason=Reason.STOPPED, signal=number)
+            self._forgive()
         elif self._asked_to_stop and number != signal.SIGHUP:
             self._ladder.kill(f"{name} again")
         self._asked_to_stop = True
 
-    def _begin_stop(self, stop: Stop) -> None:
+    def _forgive(self) -> None:
+        """Count the first failure as a stop: that process got a signal before us that we get, too.
+
+        Slurm signals every process of a step, in any order.
+        """
+        if self._stop is not None and self._stop.reason is Reason.FAILURE:
+            self._stop = self._stop._replace(reason=Reason.STOPPED, signal=-self._first_code)
+
+    def _begin_stop(self, stop: Stop, *, by_signal: bool = False) -> None:
         self._stop = stop
         if self._site.peers is not None:
-            self._site.peers.tell_stop(stop.detail)
+            self._site.peers.tell_stop(Halt(stop.detail, by_signal))
         self._ladder.begin(stop.detail)
 
     def _outcome(

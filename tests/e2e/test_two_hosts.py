@@ -194,7 +194,8 @@ def test_a_taken_port_is_told(hosts: Hosts, script: Callable[..., Path]) -> None
     assert holder.process.stdout.readline() == "1\n"
     first = hosts.launch(0, *PLAIN, "--join-timeout", 3, "--", script()).wait(BOUND_S)
     assert first.code == 75
-    assert f"10.213.7.1:8118 is taken by pid {holder.process.pid}" in first.said
+    taken = f"node 0 (host-0): 10.213.7.1:8118 is taken by pid {holder.process.pid}"
+    assert taken in first.said
     second = hosts.launch(1, *PLAIN, "--join-timeout", 3, "--", script()).wait(BOUND_S)
     assert second.code == 75
     assert "node 0 was not found: what answers at 10.213.7.1:8118 is no launcher" in second.said

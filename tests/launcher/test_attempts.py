@@ -180,11 +180,14 @@ def test_an_error_before_a_restart_leaves_the_failed_attempt_with_its_exit_code(
     assert (verdict.exit_code, verdict.root_cause_rank) == (75, 0)
 
 
-def test_a_signal_during_the_pause_ends_the_run(launch: Callable[..., Launch]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_during_the_pause_ends_the_run(
+    launch: Callable[..., Launch], number: signal.Signals
+) -> None:
     job = launch(worker_command("exits.py", 3), max_restarts=5, pause_s=600.0)
     wait_for(lambda: any(one["event"] == "restart" for one in job.events), "the pause")
-    job.process.send_signal(signal.SIGTERM)
+    job.process.send_signal(number)
     (outcome,) = job.outcomes()
     assert outcome["reason"] == "STOPPED"
-    assert outcome["signal"] == signal.SIGTERM
+    assert outcome["signal"] == number
     job.wait_until_nothing_is_left()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import threading
@@ -16,14 +17,16 @@ import pytest
 
 from launcher.environments.place import Place
 from launcher.errors import NotReadyError, UsageError
-from launcher.outcome import Reason
+from launcher.outcome import Halt, Reason
 from launcher.peers.ends import Bounds, End
 from launcher.peers.errors import PeerEndedError, StoppedError
 from launcher.peers.head import Head
 from launcher.peers.hello import Hello, answer
 from launcher.peers.member import Member
+from launcher.peers.signalled import wait_for as wait_for_peers
 from launcher.peers.wire import Line
 from launcher.planning.ports import PortReservation
+from launcher.supervision.signals import WITHOUT_WORKERS, Signals
 
 LONG_S = 60.0
 BOUNDS = Bounds(LONG_S, LONG_S)
@@ -140,8 +143,22 @@ def test_a_good_end_on_all_nodes_is_the_end_of_the_job(met: Meeting) -> None:
 
 
 def test_a_stop_reaches_the_other_side_with_the_node_that_said_it(met: Meeting) -> None:
-    met.members[0].tell_stop("rank 3 failed")
-    assert read(met.head) == ["node 1 (h1): rank 3 failed"]
+    met.members[0].tell_stop(Halt("rank 3 failed"))
+    assert read(met.head) == [Halt("node 1 (h1): rank 3 failed")]
+
+
+@pytest.mark.parametrize("by_signal", [True, False])
+def test_whether_a_signal_was_the_cause_reaches_the_others(by_signal: bool) -> None:
+    with closing(Meeting(3)) as three:
+        joined = [three.come(1), three.come(2)]
+        three.head.gather(LONG_S)
+        three.head.start({"workers": "1,2,3"})
+        for one in joined:
+            one.result(LONG_S)
+        three.members[0].tell_stop(Halt("why", by_signal))
+        expected = [Halt("node 1 (h1): why", by_signal)]
+        assert read(three.head) == expected
+        assert read(three.members[1]) == expected
 
 
 def test_the_failure_on_one_node_is_the_verdict_on_both(met: Meeting) -> None:
@@ -161,8 +178,8 @@ def test_a_restart_is_decided_by_node_0_for_all(met: Meeting) -> None:
 
 def test_a_launcher_that_is_gone_is_missed_at_once(met: Meeting) -> None:
     met.members[0].close()
-    (why,) = read(met.head)
-    assert why.startswith("node 1 (h1) is lost: ")
+    (halt,) = read(met.head)
+    assert halt.why.startswith("node 1 (h1) is lost: ")
     judged = met.head.agree(
         ended(0, Reason.PEER, 1), BOUNDS, wait=waiting(met.head), may_restart=True
     )
@@ -171,8 +188,8 @@ def test_a_launcher_that_is_gone_is_missed_at_once(met: Meeting) -> None:
 
 def test_node_0_that_is_gone_is_missed_at_once(met: Meeting) -> None:
     met.head.close()
-    (why,) = read(met.members[0])
-    assert why.startswith("node 0 (h0) is lost: ")
+    (halt,) = read(met.members[0])
+    assert halt.why.startswith("node 0 (h0) is lost: ")
     assert met.members[0].fileno() == -1
     met.head = Head(met.place(0), hello(0), token="x", say=quiet)
 
@@ -209,12 +226,21 @@ def test_a_verdict_counts_though_node_0_has_left_after_it(met: Meeting) -> None:
     judged = met.head.agree(bad, Bounds(0.0, 0.0), wait=waiting(met.head), may_restart=False)
     met.head.close()
     member = met.members[0]
-    heard: list[str] = []
+    heard: list[Halt] = []
     wait_for(lambda: heard.extend(member.read()) or member.fileno() == -1)
-    assert heard == ["node 0 (h0): rank 0 failed"]
+    assert heard == [Halt("node 0 (h0): rank 0 failed")]
     own = ended(1, Reason.PEER, 1)
     assert member.agree(own, BOUNDS, wait=waiting(member), may_restart=False) == judged
     met.head = Head(met.place(0), hello(0), token="x", say=quiet)
+
+
+def test_where_no_worker_could_get_it_a_user_signal_ends_the_wait_for_other_nodes() -> None:
+    one, other = socket.socketpair()
+    with one, other, Signals() as signals:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert wait_for_peers(one, signals)(LONG_S) is None
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert wait_for_peers(one, signals, WITHOUT_WORKERS)(LONG_S) == signal.SIGUSR1
 
 
 def test_missing_nodes_are_named() -> None:
@@ -310,6 +336,16 @@ def test_something_else_at_the_master_port_is_no_node_0() -> None:
             Member(place, hello(1), token="t", say=quiet).join(2.0)
 
 
+def test_a_port_that_is_taken_is_told_by_both_with_the_name_of_node_0() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        places = [Place(2, rank, "127.0.0.1", port, names=("h0", "h1")) for rank in (0, 1)]
+        with pytest.raises(NotReadyError, match=rf"^node 0 \(h0\): 127\.0\.0\.1:{port} is taken by"):
+            Head(places[0], hello(0), token="t", say=quiet)
+        with pytest.raises(NotReadyError, match=rf"^node 0 \(h0\) was not found: .*:{port} is no"):
+            Member(places[1], hello(1), token="t", say=quiet).join(1.0)
+
+
 def test_a_false_node_0_that_does_not_know_the_token_is_not_believed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -324,7 +360,7 @@ def test_a_false_node_0_that_does_not_know_the_token_is_not_believed() -> None:
             Member(place, hello(1), token="t", say=quiet).join(2.0)
 
 
-def read(peers: Any) -> list[str]:
+def read(peers: Any) -> list[Halt]:
     """Return the first words that come."""
     return wait_for(peers.read)
 

@@ -116,7 +116,8 @@ def test_a_broken_check_is_our_bug_and_is_shown_whole(script: str, package: Path
         check()
 
 
-def test_a_signal_ends_the_check(package: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_ends_the_check(package: Path, number: signal.Signals) -> None:
     told = package.parent / "told"
     os.mkfifo(told)
     (package / "__main__.py").write_text(
@@ -126,14 +127,14 @@ def test_a_signal_ends_the_check(package: Path) -> None:
 
     def stop() -> None:
         pids.append(int(told.read_text()))
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=stop)
     thread.start()
-    with pytest.raises(CheckStoppedError, match="stopped by SIGTERM") as caught:
+    with pytest.raises(CheckStoppedError, match=f"stopped by {number.name}") as caught:
         check()
     thread.join()
-    assert caught.value.exit_code == 143
+    assert caught.value.exit_code == 128 + number
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
 

@@ -313,6 +313,29 @@ def test_a_worker_that_got_the_signal_of_all_processes_first_has_not_failed(
     assert (outcome["reason"], outcome["signal"]) == ("STOPPED", signal.SIGTERM)
 
 
+@pytest.mark.parametrize("dies_by", [signal.SIGUSR1, signal.SIGTERM])
+def test_a_worker_that_obeyed_a_user_signal_of_all_processes_first_has_not_failed(
+    launch: Callable[..., Launch], dies_by: signal.Signals
+) -> None:
+    job = launch(SLEEPS, STUBBORN, grace_s=600)
+    job.wait_until_ready()
+    os.kill(job.pid_of(0), dies_by)
+    wait_for(lambda: any(one["event"] == "term" for one in job.events), "the first step down")
+    job.process.send_signal(signal.SIGUSR1)  # it ends the other worker
+    (outcome,) = job.outcomes()
+    assert (outcome["reason"], outcome["signal"]) == ("STOPPED", dies_by)
+
+
+def test_a_user_signal_to_the_launcher_alone_excuses_no_other_failure(
+    launch: Callable[..., Launch],
+) -> None:
+    job = launch(worker_command("exits.py", 3, 1), STUBBORN, grace_s=600)
+    wait_for(lambda: any(one["event"] == "term" for one in job.events), "the first step down")
+    job.process.send_signal(signal.SIGUSR1)
+    (outcome,) = job.outcomes()
+    assert (outcome["reason"], outcome["ranks"][0]["returncode"]) == ("FAILURE", 3)
+
+
 def test_ctrl_z_stops_all_and_continuing_wakes_all(launch: Callable[..., Launch]) -> None:
     job = launch(SLEEPS, SLEEPS)
     job.wait_until_ready()
