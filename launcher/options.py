@@ -244,10 +244,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("exit-skew", "exit_skew_s", FAILURE, "S", "300", _seconds,
            "some ranks ended well, others still run for so many seconds = hang; 0 = off"),
     Option("straggler-factor", "straggler_factor", FAILURE, "F", "1.5", _factor,
-           "a rank that takes so many times as long for a step as the others is named, with what "
-           "its host is doing; 0 = off"),
+           "a rank that takes so many times as long for a step as the others of its node is named, "
+           "with what its host is doing; 0 = off"),
     Option("straggler-time", "straggler_time_s", FAILURE, "S", "3", _seconds,
-           "for how long, and for 5 steps at least, a rank must be that slow to be named"),
+           "for how long, and for 5 steps at least, a rank must be that slow to be named: shorter "
+           "than the time between two evaluations or checkpoints, at which counting begins anew"),
     Option("run-dir", "run_dir", OUTPUT, "DIR", "", _path,
            "folder for everything that this run writes; default: runs/<recipe or script>/<time>"),
     Option("console", "console", OUTPUT, "RANKS", "rank0", _console,

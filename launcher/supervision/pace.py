@@ -22,6 +22,8 @@ from launcher.heartbeats import TRAINING
 LEAST_STEPS = 5
 STANDARD_ERRORS = 4.0
 _KEPT = 64
+_PARTS = 512
+"""Into so many parts a window is cut at the most: of a part the newest beat is enough."""
 _MOST_DELAY = 0.98
 """Of the time: a rank that did nothing but stand still is not infinitely slower."""
 
@@ -68,7 +70,7 @@ class Track:
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
-        self._beats: deque[Beat] = deque(maxlen=4096)
+        self._beats: deque[Beat] = deque()
         self._samples: deque[tuple[int, float]] = deque(maxlen=_KEPT)
         self._passed_step: int | None = None
 
@@ -96,9 +98,18 @@ class Track:
                 self._beats.clear()
             else:
                 self._samples.append((beat.step - last.step, beat.time_s - last.time_s))
-        self._beats.append(beat)
+        self._keep(beat)
         while len(self._beats) > 2 and self._is_enough(self._beats[1]):
             self._beats.popleft()
+
+    def _keep(self, beat: Beat) -> None:
+        """Append a beat, in place of the last one where that is hardly newer than one before."""
+        is_crowded = len(self._beats) > 1 and (
+            beat.time_s - self._beats[-2].time_s < self._window_s / _PARTS
+        )
+        if is_crowded:
+            self._beats.pop()
+        self._beats.append(beat)
 
     def span(self) -> Span | None:
         """Return the newest steps that are enough to judge by; None: there are not yet."""

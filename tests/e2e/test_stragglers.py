@@ -10,10 +10,10 @@ from pathlib import Path
 from launcher.contract import Progress, RunPaths, read_record
 from tests.e2e.killing import LIMIT_S, SMALL, launched, lines, pids, started, trainer, wait_until
 
-STOPPED_S = 0.8
+STOPPED_S = 1.2
 
 
-def test_of_two_training_ranks_the_one_stopped_again_and_again_is_named_within_ten_steps(
+def test_of_two_training_ranks_the_one_stopped_again_and_again_is_named_within_ten_such_steps(
     tmp_path: Path,
 ) -> None:
     run_dir, log = tmp_path / "run", tmp_path / "log.txt"
@@ -30,19 +30,21 @@ def test_of_two_training_ranks_the_one_stopped_again_and_again_is_named_within_t
     command = ["-m", "cifar_dist", *trainer("lenet5.yaml", *SMALL, *rare)[2:]]
     with started(launched(run_dir, 2, "--grace", "60", command=command), log) as process:
         wait_until(lambda: min(step(0), step(1)) > 2, process)
-        first, pid = step(1), pids(run_dir, 0)[1]
+        pid, slow_steps = pids(run_dir, 0)[1], 0
         deadline_s = time.monotonic() + LIMIT_S
         while not named():
             assert time.monotonic() < deadline_s, log.read_text()
+            slow_steps += 1
             before = step(1)
             os.kill(pid, signal.SIGSTOP)
             time.sleep(STOPPED_S)
             os.kill(pid, signal.SIGCONT)
+            # More than the stopped step may pass until this test gets a core: those were healthy.
             wait_until(lambda before=before: step(1) > before, process)
         process.send_signal(signal.SIGINT)
         process.wait(LIMIT_S)
     (event,) = named()
     assert event["rank"] == 1
-    assert event["step"] - first <= 10
+    assert slow_steps <= 10
     assert event["stalled_share"] > 0.3
     assert "straggler: rank 1" in log.read_text()

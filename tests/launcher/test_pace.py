@@ -35,6 +35,17 @@ def test_nothing_is_judged_before_both_the_time_and_the_steps_are_over() -> None
     assert found.step_s == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("window_s", [60.0, 3600.0, 36_000.0])
+def test_a_long_time_is_looked_back_on_with_few_beats(window_s: float) -> None:
+    steps = int(1.5 * window_s / 0.5)
+    one = track([1.5] * 10 + [0.5] * steps, window_s=window_s)
+    found = one.span()
+    assert found is not None
+    assert found.elapsed_s == pytest.approx(window_s, rel=0.02)
+    assert found.step_s == pytest.approx(0.5)
+    assert len(one._beats) < 1200
+
+
 def test_old_steps_are_forgotten() -> None:
     found = track([1.0] * 50 + [0.1] * 50).span()
     assert found is not None

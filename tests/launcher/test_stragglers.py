@@ -53,16 +53,17 @@ def test_a_rank_slowed_by_bursts_of_sigstop_is_named_within_ten_steps_and_cleare
 ) -> None:
     job = launch(*[worker_command("heartbeats.py", 100_000, 0.3)] * 3, grace_s=5)
     wait_for(lambda: all(step_of(job, rank) for rank in range(3)), "first steps", LIMIT_S)
-    first = step_of(job, 1)
+    slow_steps = 0
     deadline_s = time.monotonic() + LIMIT_S
     while not named(job):
         assert time.monotonic() < deadline_s
+        slow_steps += 1
         stop_once(job, 1)
     (event,) = named(job)
     wait_for(lambda: named(job, "straggler_end"), "the rank is well again", LIMIT_S)
     end(job)
     assert event["rank"] == 1
-    assert event["step"] - first <= 10
+    assert slow_steps <= 10
     assert event["factor"] > 1.5
     assert event["step_ms"] > event["others_step_ms"]
     assert event["host"]["load_1min"] >= 0
