@@ -16,14 +16,18 @@ from launcher.ranges import parse_ranges
 _NULL, _INT, _STR = (f"tag:yaml.org,2002:{kind}" for kind in ("null", "int", "str"))
 
 
+MAX_BYTES = 16 * 1024 * 1024
+"""A cluster file of 100 000 nodes with an address each is half as long."""
+
+
 def read_yaml(path: Path) -> Value:
     """Return the one document of a file.
 
     Raises:
-        UsageError: it cannot be read, or is no YAML.
+        UsageError: it cannot be read, is longer than MAX_BYTES, or is no YAML.
     """
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_loader())
+        root = yaml.compose(_text(path), Loader=_loader())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -38,6 +42,17 @@ def read_yaml(path: Path) -> Value:
     if root is None:
         raise UsageError(f"{path}: the file is empty; it must say at least `nodes:`")
     return Value(str(path), root, "the file")
+
+
+def _text(path: Path) -> str:
+    with open(path, "rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise UsageError(
+            f"{path}: the file is longer than {MAX_BYTES} bytes: this is no cluster file; what "
+            "all nodes have in common stands once, above `nodes:`"
+        )
+    return data.decode("utf-8")
 
 
 def _loader() -> type[Any]:

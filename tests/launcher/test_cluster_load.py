@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.cluster.document import MAX_BYTES
 from launcher.cluster.find import SHIPPED, find_cluster
 from launcher.cluster.load import load_cluster
 from launcher.cluster.model import Cluster, Node
@@ -133,6 +134,14 @@ def test_a_mistake_is_told_with_its_line(load, text: str, line: str, message: st
         load(text)
     assert f"c.yaml{line}: " in str(caught.value)
     assert message in str(caught.value)
+
+
+def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(UsageError, match=r"c\.yaml: the file is longer than 16777216 bytes"):
+        load_cluster(path)
 
 
 @given(st.text(max_size=200) | st.from_regex(r"(nodes|devices|name)?[ \n:\[\]{},&*!|>-]{0,40}"))
