@@ -7,12 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from launcher.errors import LauncherError, UsageError
-from launcher.options import OPTIONS, LaunchSpec, canonical, resolve
+from launcher.flags import HELP, read_flags
+from launcher.options import OPTIONS, LaunchSpec, resolve
 from launcher.supervision.signals import TerminatedError, ended_by_sigterm
 from launcher.terminal.console import open_standard_streams, write, write_error
 
-_HELP = "help"
-_SEE_HELP = "see python -m launcher --help"
+_FOR_RECIPES = ("LAUNCHER_CONFIG", "LAUNCHER_PROFILE")
+"""Defaults that say nothing to a script, which beats the first one."""
 _COMMANDS = {
     "doctor": "launcher.doctor.cli",
     "rank-table": "launcher.rank_table.cli",
@@ -72,15 +73,15 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> LaunchSpec | 
     if "--" in own:
         place = own.index("--")
         own, command = own[:place], tuple(own[place + 1 :])
-    given, extras = read_flags([canonical(one) for one in own])
-    if _HELP in given:
+    given, extras = read_flags(own)
+    if HELP in given:
         return None
     overrides = _overrides(extras, command)
-    fields = resolve(given, environ)
     if command is not None:
         if "config" in given:
             raise UsageError("--config RECIPE and -- are two ways to say what to run: give one")
-        fields["recipe"] = None
+        environ = {name: text for name, text in environ.items() if name not in _FOR_RECIPES}
+    fields = resolve(given, environ)
     if overrides and fields.get("recipe") is None:
         raise UsageError(f"{overrides[0]}: key=value changes a recipe; name it with --config")
     if not command and fields.get("recipe") is None:
@@ -89,36 +90,6 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> LaunchSpec | 
             "see python -m launcher --help"
         )
     return LaunchSpec(**fields, command=command or (), overrides=overrides)
-
-
-def read_flags(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Return {option name: text} of our options, and the arguments that are none of them.
-
-    Without argparse, which would take a tenth of the time until the first worker starts.
-
-    Raises:
-        UsageError: a value is missing, or one too many.
-    """
-    known = {f"--{option.name}": option for option in OPTIONS}
-    given: dict[str, str] = {}
-    extras: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        flag, equals, text = argument.partition("=")
-        if argument in ("-h", "--help"):
-            given[_HELP] = ""
-        elif flag not in known:
-            extras.append(argument)
-        elif not known[flag].metavar:
-            if equals:
-                raise UsageError(f"{flag}: takes no value, given {text!r}; {_SEE_HELP}")
-            given[flag[2:]] = "1"
-        else:
-            value = text if equals else next(rest, None)
-            if value is None or (not equals and value.startswith("--")):
-                raise UsageError(f"{flag}: expected one argument; {_SEE_HELP}")
-            given[flag[2:]] = value
-    return given, extras
 
 
 def run_command(arguments: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.contract import RunPaths, write_atomic
+from launcher.flags import lasting_flags
 from launcher.outcome import AttemptOutcome
 from launcher.plan import Plan, to_json
 
@@ -69,6 +70,7 @@ class Manifest(NamedTuple):
         plan = to_json(self.plan)
         return {
             "command": list(self.argv),
+            "options": lasting_flags(self.argv),
             "directory": os.getcwd(),
             "host": self.plan.host,
             "python": ".".join(map(str, sys.version_info[:3])),

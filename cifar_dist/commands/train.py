@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from cifar_dist.checkpoint.choose import NONE
 from cifar_dist.commands.check import check_profile, check_recipe
 from cifar_dist.commands.describe import describe
+from cifar_dist.commands.go_on import lines_to_go_on
 from cifar_dist.config import Recipe, find_recipe, load_config
 from cifar_dist.config.schema import first_and_last
 from cifar_dist.data.source import open_dataset, prepare, split_for_training
@@ -213,5 +214,5 @@ def _say_next(folder: RunFolder, world_size: int) -> None:
     say("what to do next:")
     say(f"  python -m launcher report {shown}")
     say(f"  tensorboard --logdir {shown}/tb")
-    longer = f"--config {shown}/config.yaml --run-dir {shown} --resume auto train.epochs=N"
-    say(f"  python -m launcher --nproc {world_size} {longer}")
+    for line in lines_to_go_on(folder.paths.manifest, shown, world_size=world_size):
+        say(f"  {line}")

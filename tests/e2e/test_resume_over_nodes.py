@@ -46,10 +46,12 @@ def test_a_run_of_4_ranks_on_two_nodes_goes_on_with_2_and_says_so(
 ) -> None:
     train = ["--config", "lenet5.yaml", *SMALL]
     disks = ("disk_0", "disk_1")
-    for one in on_own_disks(
+    first, second = on_own_disks(
         nodes, disks, "--nproc", 2, "--console", "all", command=[*train, "train.epochs=1"]
-    ):
-        assert one.code == 0, one.said
+    )
+    assert (first.code, second.code) == (0, 0), first.said + second.said
+    assert "on all 2 nodes, as before, each with its own --node-rank:" in first.said
+    assert "--nproc 2 --console all --config disk_0/config.yaml --run-dir disk_0" in first.said
     again = [*train, "train.epochs=2"]
     options = ("--nproc", 1, "--resume", "auto", "--console", "all")
     first, second = on_own_disks(nodes, disks, *options, command=again)

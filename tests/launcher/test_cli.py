@@ -44,6 +44,18 @@ def test_a_command_beats_the_recipe_of_the_environment() -> None:
     assert spec.recipe == "r.yaml"
 
 
+def test_a_profile_in_the_environment_is_for_recipes_only() -> None:
+    for text in ("steps=10:15", "nothing that a recipe would take"):
+        spec = parse(["--", "t.py"], {"LAUNCHER_PROFILE": text})
+        assert spec == LaunchSpec(command=("t.py",))
+    spec = parse(["--config", "r.yaml"], {"LAUNCHER_PROFILE": "steps=10:15"})
+    assert spec is not None
+    assert spec.profile == (10, 15)
+    spec = parse(["--profile", "steps=10:15", "--", "t.py"], {})
+    assert spec is not None
+    assert spec.profile == (10, 15)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

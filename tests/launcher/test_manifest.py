@@ -25,7 +25,8 @@ def manifest(folder: Path, checked: CheckedRecipe | None = None) -> Manifest:
     plan = make_plan(
         LaunchSpec(command=("true",)), host, Identity("j", folder), ports=PortReservation()
     )
-    return Manifest(plan, ["python", "-m", "launcher", "x"], time.time(), checked)
+    argv = ["python", "-m", "launcher", "--nproc", "2", "x"]
+    return Manifest(plan, argv, time.time(), checked)
 
 
 def test_the_manifest_is_there_from_the_start_and_complete_at_the_end(tmp_path: Path) -> None:
@@ -33,7 +34,8 @@ def test_the_manifest_is_there_from_the_start_and_complete_at_the_end(tmp_path: 
     one = manifest(tmp_path, checked)
     one.write_start()
     begun = json.loads(one.paths.manifest.read_text())
-    assert begun["command"] == ["python", "-m", "launcher", "x"]
+    assert begun["command"] == ["python", "-m", "launcher", "--nproc", "2", "x"]
+    assert begun["options"] == ["--nproc", "2"]
     assert (begun["seed"], begun["versions"]) == (42, {"mindspore": "2.10.0"})
     assert begun["plan"]["ranks"][0]["rank"] == 0
     assert begun["exit_code"] is None
