@@ -15,7 +15,7 @@ from cifar_dist.config import (
     find_recipe,
     load_config,
 )
-from cifar_dist.data.source import open_dataset, prepare
+from cifar_dist.data.source import count_training_images, open_dataset, prepare
 from cifar_dist.errors import ConfigError
 from cifar_dist.observe.console import say
 from cifar_dist.versions import installed_versions
@@ -47,9 +47,10 @@ def run(args: argparse.Namespace) -> int:
     check_resume(recipe.config, args.world_size, asked=args.resume, folder=args.run_dir)
     if args.check:
         prepare(recipe.config.data)
-        if recipe.config.monitor.profile_steps is not None:
-            images = len(open_dataset(recipe.config.data, "train"))
-            check_profile(recipe.config, args.world_size, num_images=images)
+    if recipe.config.monitor.profile_steps is not None:
+        data, is_there = recipe.config.data, args.check
+        images = len(open_dataset(data, "train")) if is_there else count_training_images(data)
+        check_profile(recipe.config, args.world_size, num_images=images)
     resolved = dump_config(recipe.config)
     if args.output is not None:
         try:

@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import launch, succeed
 from tests.e2e.killing import SMALL
 
@@ -33,13 +35,14 @@ def test_each_rank_s_profile_holds_every_operator_once_for_each_step(tmp_path: P
         assert operators > 50
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
 def test_steps_that_the_run_does_not_have_are_refused_before_anything_starts(
-    tmp_path: Path,
+    tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     run_dir = tmp_path / "run"
     done = launch(
         *("--run-dir", run_dir, "--profile", "steps=60:70", "--config", "lenet5.yaml"),
-        *(*SMALL, "train.max_steps=64"),
+        *(*SMALL, "train.max_steps=64", *more),
         cwd=tmp_path,
     )
     assert done.returncode == 2
