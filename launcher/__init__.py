@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from launcher.cli import main
     from launcher.errors import LauncherError, NotReadyError, RankTableError, UsageError
-    from launcher.launch import LaunchResult, run
+    from launcher.job import LaunchResult
+    from launcher.launch import run
     from launcher.options import LaunchSpec
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "LaunchResult": "launch",
+    "LaunchResult": "job",
     "LaunchSpec": "options",
     "LauncherError": "errors",
     "NotReadyError": "errors",

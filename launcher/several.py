@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from launcher.launch import Launch, LaunchResult
+from launcher.job import LaunchResult
+from launcher.launch import Launch
 from launcher.places import layout_for_show, place_of
 from launcher.planning.layout import Layout
 from launcher.planning.ports import PortReservation
