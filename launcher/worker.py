@@ -160,7 +160,7 @@ def _write_record(error: BaseException, message: str, moment: dict[str, int], fa
         host=socket.gethostname(),
         pid=os.getpid(),
         device="" if own.device_id is None else str(own.device_id),
-        phase=progress.phase if progress else "",
+        phase=str(progress.phase) if progress else "",
         fatal=fatal,
         **moment,
     )

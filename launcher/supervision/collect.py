@@ -79,5 +79,9 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _failure(path: Path) -> FailureRecord | None:
+    """Return the record that a rank, or its script, has written; None where a value is no such."""
     record = read_record(FailureRecord, path)
-    return record if isinstance(record, FailureRecord) else None
+    if not isinstance(record, FailureRecord):
+        return None
+    kinds = map(type, FailureRecord(rank=0, type="", message=""))
+    return record if list(map(type, record)) == list(kinds) else None

@@ -43,7 +43,7 @@ def test_the_launchers_check_writes_the_recipe_and_prints_one_object(
         (["config", "--config", "quickstart", "data.batch_sise=1"], "data.batch_size"),
         (["config", "--config", "quickstart", "--world-size", "3"], "3 ranks"),
         (["config", "--config", "quickstart", "model.name=lenet"], "lenet5"),
-        (["config", "--config", "quickstart", "monitor.profile_steps=999990:999999"], "the run has"),
+        (["config", "--config", "quickstart", "monitor.profile_steps=999990:999999"], "which the"),
         (["evaluate", "nowhere"], "nowhere"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from conftest import PlanMaker
 
 from launcher.contract import FailureRecord, Progress, RunPaths, write_record
@@ -44,10 +45,20 @@ def test_the_records_of_a_rank_are_part_of_its_outcome(
     assert outcome.progress == Progress(0, "train", step=9)
 
 
-def test_a_damaged_record_is_no_record(make_plan: PlanMaker, paths: RunPaths) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"rank": 0, "type": "E"}',
+        '{"rank": 0, "type": "E", "message": 7}',
+        '{"rank": 0, "type": "E", "message": "m", "monotonic_ns": "now"}',
+        '{"rank": 0, "type": "E", "message": "m", "traceback": null}',
+    ],
+)
+def test_a_damaged_record_is_no_record(make_plan: PlanMaker, paths: RunPaths, text: str) -> None:
     worker = make_plan(("x",)).workers[0]
     paths.failure(0, 0).parent.mkdir(parents=True)
-    paths.failure(0, 0).write_text("{")
+    paths.failure(0, 0).write_text(text)
     child = Child(pid=5, pidfd=-1, started_ns=1, rank=0, returncode=1)
     assert rank_outcome(worker, child, paths=paths, attempt=0).failure is None
 

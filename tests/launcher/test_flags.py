@@ -14,7 +14,7 @@ LAUNCHER = ("/usr/bin/python", "-m", "launcher")
     [
         (["--nproc", "2", "--config", "r.yaml", "train.epochs=3"], ["--nproc", "2"]),
         (
-            ["--nproc_per_node=4", "--nnodes", "2", "--node-rank=0", "--master-addr", "h0", "a.b=1"],
+            ["--nproc_per_node=4", "--nnodes", "2", "--node-rank=0", "--master-addr", "h0", "a=1"],
             ["--nproc", "4", "--nnodes", "2", "--node-rank", "0", "--master-addr", "h0"],
         ),
         (["--tensorboard", "--run-dir=d", "--resume", "auto"], ["--tensorboard"]),

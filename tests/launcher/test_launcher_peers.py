@@ -340,7 +340,7 @@ def test_a_port_that_is_taken_is_told_by_both_with_the_name_of_node_0() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         places = [Place(2, rank, "127.0.0.1", port, names=("h0", "h1")) for rank in (0, 1)]
-        with pytest.raises(NotReadyError, match=rf"^node 0 \(h0\): 127\.0\.0\.1:{port} is taken by"):
+        with pytest.raises(NotReadyError, match=rf"^node 0 \(h0\): 127\.0\.0\.1:{port} is taken"):
             Head(places[0], hello(0), token="t", say=quiet)
         with pytest.raises(NotReadyError, match=rf"^node 0 \(h0\) was not found: .*:{port} is no"):
             Member(places[1], hello(1), token="t", say=quiet).join(1.0)
