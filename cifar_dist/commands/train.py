@@ -195,7 +195,11 @@ def _train_from(rank: _Rank, task: TrainTask, progress: ProgressFile, start: Sta
             rank=rank.context.rank,
             say=say if rank.context.is_main else lambda text: None,
         )
-        train(task, outlets, start, rank.stop, profile)
+        try:
+            train(task, outlets, start, rank.stop, profile)
+        except BadNumbersError:
+            profile.close()  # a run that goes back may come to its steps again
+            raise
 
 
 def _say_finished(folder: RunFolder, start: Start) -> None:

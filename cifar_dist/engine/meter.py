@@ -31,6 +31,18 @@ class Reading:
     paces: tuple[Pace, ...] = ()
 
 
+@dataclass
+class Spent:
+    """Seconds that a process has spent beside training; one that goes back keeps them.
+
+    ``compile_s`` is None until there was a first step: the graph of a task is compiled once,
+    however often training begins anew.
+    """
+
+    compile_s: float | None = None
+    saving_s: float = 0.0
+
+
 class Meter:
     """Collect what each step leaves behind.
 
@@ -41,6 +53,7 @@ class Meter:
         group: all ranks.
         rank: of this one.
         stalled_s: the seconds that this process has stood still so far.
+        spent: what this process has spent already, and is added to; None: nothing.
         clock: seconds that only rise.
     """
 
@@ -50,11 +63,13 @@ class Meter:
         *,
         rank: int = 0,
         stalled_s: Callable[[], float] = lambda: 0.0,
+        spent: Spent | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._group = group
         self._rank = rank
         self._stalled_s = stalled_s
+        self._spent = spent or Spent()
         self._clock = clock
         self._losses: list[Tensor] = []
         self._timed_steps = 0
@@ -63,8 +78,14 @@ class Meter:
         self._data_wait_before_s = 0.0
         self._stalled_before_s = stalled_s()
         self.train_s = 0.0
-        self.saving_s = 0.0
-        self.compile_s: float | None = None
+
+    @property
+    def compile_s(self) -> float | None:
+        return self._spent.compile_s
+
+    @property
+    def saving_s(self) -> float:
+        return self._spent.saving_s
 
     def waits_for_batch(self) -> None:
         """Call before the wait for a batch, where there was more than the step since the last."""
@@ -81,7 +102,7 @@ class Meter:
         self._losses.append(loss)
         if self.compile_s is None:
             loss.asnumpy()
-            self.compile_s = self._clock() - self._interval_start
+            self._spent.compile_s = self._clock() - self._interval_start
             self._interval_start = self._clock()
             self._stalled_before_s = self._stalled_s()
         else:
@@ -113,6 +134,7 @@ class Meter:
         """Go on where another meter stood: with its :meth:`losses` and its time."""
         self._losses = [Tensor(loss) for loss in losses]
         self.train_s = train_s
+        self._interval_start = self._step_start = self._clock()
 
     def read(self) -> Reading:
         """End the interval: wait for the device, average the loss over all ranks, gather paces.
@@ -166,4 +188,4 @@ class Meter:
             try:
                 yield
             finally:
-                self.saving_s += self._clock() - start
+                self._spent.saving_s += self._clock() - start

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mindspore import Tensor
-
 from cifar_dist.checkpoint.position import Results
 from cifar_dist.engine.calendar import saves
 from cifar_dist.engine.evaluate import run_evaluation
@@ -68,10 +66,10 @@ class Run:
         with self.meter.paused():
             self.profile.start()
 
-    def note_profile(self, loss: Tensor) -> None:
+    def note_profile(self) -> None:
         """End a step that is profiled; after the last one the profile is written."""
         with self.meter.paused(), self.outlets.progress.during("profile"):
-            self.profile.note(self.step, loss)
+            self.profile.note(self.step)
 
     def leave_out(self) -> None:
         """Let the step pass without its batch, on all ranks."""

@@ -16,6 +16,7 @@ from cifar_dist.config.schema import Config
 from cifar_dist.data.augment import MEAN_RGB, STD_RGB
 from cifar_dist.data.batches import AnyBatch, DrawnBatch
 from cifar_dist.engine.adamw import AdamW
+from cifar_dist.engine.assign import assign
 from cifar_dist.engine.average import average_over_ranks
 from cifar_dist.engine.gradients import Gradients, add, clip, scale
 from cifar_dist.engine.lookahead import Lookahead
@@ -181,7 +182,7 @@ class TrainStep(nn.Cell):
 
     def leave_out(self) -> None:
         """Let a step pass without its batch: only the learning rate goes on."""
-        self.steps.set_data(Tensor(int(self.steps.asnumpy()) + 1, ms.int32))
+        assign(self.steps, np.array(int(self.steps.asnumpy()) + 1, np.int32))
 
     def gradient_in_parts(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Gradients]:
         """Return the mean loss and gradients of equal parts of a batch.

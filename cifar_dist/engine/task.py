@@ -24,6 +24,7 @@ from cifar_dist.data.source import split_for_training
 from cifar_dist.engine.device_images import DeviceImages
 from cifar_dist.engine.flip_average import FlipAverage
 from cifar_dist.engine.graph_batches import GraphBatches
+from cifar_dist.engine.meter import Spent
 from cifar_dist.engine.precision import apply_precision
 from cifar_dist.engine.step import EvalStep, TrainStep
 from cifar_dist.engine.whitening import set_whitening
@@ -71,7 +72,8 @@ class EvalTask:
 class TrainTask:
     """A training step, its batches and rates, and the evaluation of the same network.
 
-    ``left_out`` has the steps whose batches are not trained with, and why.
+    ``left_out`` has the steps whose batches are not trained with, and why; ``spent`` grows while
+    it is trained.
     """
 
     step: TrainStep
@@ -79,6 +81,7 @@ class TrainTask:
     rates: NDArray[np.float32]
     evaluation: EvalTask
     left_out: Mapping[int, str] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
 
     @property
     def total_steps(self) -> int:

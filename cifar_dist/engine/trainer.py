@@ -52,7 +52,8 @@ def train(
     request.is_agreed = False
     outlets.progress.phase("compile")
     stalls = StallProbe()
-    meter = Meter(group, rank=task.evaluation.context.rank, stalled_s=stalls.total_s)
+    rank = task.evaluation.context.rank
+    meter = Meter(group, rank=rank, stalled_s=stalls.total_s, spent=task.spent)
     step, results = begin(task, meter, start)
     recent = start.position.recent if start is not None else Recent()
     watch, vote = Watch(task, outlets.report, recent), StopVote(group, request)
@@ -86,11 +87,10 @@ def _train(run: Run) -> None:
     with Prefetch(islice(task.batches.epochs(epochs, first_step=run.step), left)) as batches:
         for batch in batches:
             run.step += 1
-            if run.step in task.left_out:
-                run.leave_out()
-            else:
-                _step(run, batch)
-            run.outlets.progress.trained(batch.epoch, run.step)
+            _pass(run, batch)
+            is_compiled = meter.compile_s is not None  # not by steps that were left out
+            if is_compiled:
+                run.outlets.progress.trained(batch.epoch, run.step)
             if meter.has_losses and reports(task, run.step):
                 run.report()
             if saves(task, run.step) or run.watch.weights_are_due(run.step):
@@ -100,16 +100,21 @@ def _train(run: Run) -> None:
             if evaluates(task, run.step):
                 run.evaluate()
             run.outlets.release()
-            run.vote.tick()
+            if is_compiled:
+                run.vote.tick()
             meter.waits_for_batch()
 
 
-def _step(run: Run, batch: AnyBatch) -> None:
-    """Train with one batch: the step that the run is at."""
-    run.meter.batch_arrived()
+def _pass(run: Run, batch: AnyBatch) -> None:
+    """Take the step that the run is at, with its batch or without; a profile has it anyway."""
+    is_left_out = run.step in run.task.left_out
+    if not is_left_out:
+        run.meter.batch_arrived()
     if run.profile.starts_before(run.step):
         run.start_profile()
-    loss = run.task.step(*step_inputs(batch))
-    run.meter.step_done(loss)
+    if is_left_out:
+        run.leave_out()
+    else:
+        run.meter.step_done(run.task.step(*step_inputs(batch)))
     if run.profile.covers(run.step):
-        run.note_profile(loss)
+        run.note_profile()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mindspore import Tensor
 from mindspore.profiler import ProfilerActivity, profile, schedule, tensorboard_trace_handler
 
 TRACE = "ASCEND_PROFILER_OUTPUT/trace_view.json"
@@ -59,9 +58,8 @@ class StepProfile:
         )
         self._profile.start()
 
-    def note(self, step: int, loss: Tensor) -> None:
-        """End a step that is profiled: wait for the device; the last one writes the profile."""
-        loss.asnumpy()
+    def note(self, step: int) -> None:
+        """End a step that is profiled, once the device is done; the last one writes the profile."""
         self._profile.step()
         if step < self._last:
             return
@@ -77,3 +75,9 @@ class StepProfile:
         self._say("           open that folder with MindStudio Insight, or one rank's")
         self._say(f"           {traces[-1]}")
         self._say("           in https://ui.perfetto.dev or chrome://tracing")
+
+    def close(self) -> None:
+        """End a profile whose last step has not come: nothing more is recorded."""
+        if self._profile is not None:
+            self._profile.stop()
+            self._profile = None

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import mindspore as ms
+import numpy as np
 import pytest
 from mindspore import Tensor
 
-from cifar_dist.engine.meter import Meter
+from cifar_dist.engine.meter import Meter, Spent
 from cifar_dist.health.pace import Pace
 from cifar_dist.runtime.collectives import Alone
 
@@ -116,3 +117,17 @@ def test_what_is_waited_for_to_save_is_a_pause_with_a_time_of_its_own() -> None:
     assert meter.read().step_s == pytest.approx(2)
     assert meter.saving_s == pytest.approx(0.5)
     assert meter.train_s == pytest.approx(4)
+
+
+def test_where_the_graph_is_compiled_already_the_first_step_is_one_like_others() -> None:
+    clock, spent = Clock(), Spent(compile_s=30.0, saving_s=1.0)
+    meter = Meter(Alone(), spent=spent, clock=clock)
+    clock.now_s += 9  # a checkpoint is read
+    meter.restore(np.float32([3.0]), train_s=8)
+    take(meter, clock, wait_s=1, step_s=2, loss=2.0)
+    with meter.saving():
+        clock.now_s += 0.5
+    reading = meter.read()
+    assert (reading.step_s, reading.data_wait_s) == pytest.approx((3, 0.5))
+    assert meter.train_s == pytest.approx(11)
+    assert (spent.compile_s, spent.saving_s) == (30.0, 1.5)
