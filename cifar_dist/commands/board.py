@@ -13,6 +13,7 @@ from cifar_dist.observe.health import watch_health
 from cifar_dist.observe.opening import opening_of
 from cifar_dist.observe.pictures import contact_sheet
 from cifar_dist.observe.records import EvalRecord
+from cifar_dist.observe.stragglers import Stragglers
 from cifar_dist.observe.tensorboard import TensorBoard
 from launcher.contract import RunPaths
 
@@ -38,6 +39,7 @@ def open_board(task: TrainTask, paths: RunPaths) -> TensorBoard:
         opening,
         has_pictures=drawn_evaluations(task),
         health=watch_health(paths.root, interval_s=interval_s) if interval_s else None,
+        stragglers=Stragglers(paths.root),
     )
 
 

@@ -25,6 +25,7 @@ LAYOUT: Mapping[str, Mapping[str, list[str]]] = {
         "Time of a step, and of it waiting for data, ms": ["time/step_ms", "time/data_wait_ms"],
         "Time of a step on each rank, ms": ["ranks/step_ms/.*"],
         "Slowest rank to the median": ["ranks/slowest_to_median"],
+        "Ranks that are named as stragglers": ["ranks/stragglers"],
     },
     "Machine": {
         "Processor and memory of the host, %": ["host/cpu_percent", "host/memory_percent"],

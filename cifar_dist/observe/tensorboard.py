@@ -15,6 +15,7 @@ from cifar_dist.observe.health import Sampler
 from cifar_dist.observe.opening import Opening, picture
 from cifar_dist.observe.pictures import confusion_picture
 from cifar_dist.observe.records import CheckpointRecord, EndRecord, EvalRecord, Record, TrainRecord
+from cifar_dist.observe.stragglers import Stragglers
 from cifar_dist.observe.tags import TRAINING, of_checkpoint, of_evaluation, of_training
 
 
@@ -26,6 +27,7 @@ class TensorBoard:
         opening: what is written once per run: not again by one that goes on.
         has_pictures: says of a step whether its evaluation is drawn.
         health: samples of the machine, which are written with the records of training.
+        stragglers: what launchers say of slow ranks, which is written with them too.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class TensorBoard:
         *,
         has_pictures: Callable[[EvalRecord], bool] = lambda _: True,
         health: Sampler | None = None,
+        stragglers: Stragglers | None = None,
     ) -> None:
         goes_on = any(folder.glob(PATTERN))
         self._events = EventFile(folder)
         self._has_pictures = has_pictures
         self._health = health
+        self._stragglers = stragglers
         self._step = 0
         if not goes_on:
             for one in opening.summaries():
@@ -52,6 +56,9 @@ class TensorBoard:
                 self._scalars(record.step, of_training(record))
                 if self._health is not None:
                     self._scalars(record.step, self._health.take())
+                if self._stragglers is not None:
+                    self._name(self._stragglers)
+                    self._scalars(record.step, {"ranks/stragglers": self._stragglers.count})
             case EvalRecord():
                 self._scalars(record.step, of_evaluation(record))
                 if record.weights == "last" and self._has_pictures(record):
@@ -68,12 +75,18 @@ class TensorBoard:
     def close(self) -> None:
         if self._health is not None:
             self._health.close()
+        if self._stragglers is not None:
+            self._name(self._stragglers)
         self._events.close()
 
     def _scalars(self, step: int, values: Mapping[str, float | None]) -> None:
         for tag, value in values.items():
             if value is not None:
                 self._events.add(summary.scalar(tag, value), step)
+
+    def _name(self, stragglers: Stragglers) -> None:
+        for one in stragglers.take():
+            self._events.add(summary.text("ranks/stragglers", f"```\n{one.text}\n```"), one.step)
 
     def _pictures(self, record: EvalRecord) -> None:
         names = [row["name"] for row in record.per_class]

@@ -133,10 +133,18 @@ class Stragglers:
         host = Busyness.since(self._counted[0][1])
         process = self._process(rank, pid, now_s)
         step = self._step(rank)
+        text = (
+            f"straggler: rank {rank} at step {step} takes {1000 * slow.step_s:,.0f} ms for a "
+            f"step, {slow.factor:.1f} times what the others take, over {slow.span.steps} steps "
+            f"and {slow.span.elapsed_s:.1f} s\n"
+            f"  its process: {_in_words(slow.span, process)}\n"
+            f"  its host: {host.in_words()}"
+        )
         self._tell(
             "straggler",
             rank=rank,
             step=step,
+            text=text,
             factor=round(slow.factor, 3),
             step_ms=round(1000 * slow.step_s, 3),
             others_step_ms=round(1000 * slow.others_step_s, 3),
@@ -149,13 +157,7 @@ class Stragglers:
         )
         if now_s - self._said_s.get(rank, -math.inf) >= SAID_EVERY_S:
             self._said_s[rank] = now_s
-            self._say(
-                f"straggler: rank {rank} at step {step} takes {1000 * slow.step_s:,.0f} ms for a "
-                f"step, {slow.factor:.1f} times what the others take, over {slow.span.steps} steps "
-                f"and {slow.span.elapsed_s:.1f} s\n"
-                f"  its process: {_in_words(slow.span, process)}\n"
-                f"  its host: {host.in_words()}"
-            )
+            self._say(text)
 
     def _process(self, rank: int, pid: int, now_s: float) -> dict[str, Any]:
         """Return the states of the process by their share of the looks, and the cores it used."""

@@ -7,10 +7,14 @@ import signal
 import time
 from pathlib import Path
 
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
 from launcher.contract import Progress, RunPaths, read_record
 from tests.e2e.killing import LIMIT_S, SMALL, launched, lines, pids, started, trainer, wait_until
 
 STOPPED_S = 1.2
+LOGGED_STEPS = 6
+"""Within so many there is a record of training, see SMALL."""
 
 
 def test_of_two_training_ranks_the_one_stopped_again_and_again_is_named_within_ten_such_steps(
@@ -41,10 +45,16 @@ def test_of_two_training_ranks_the_one_stopped_again_and_again_is_named_within_t
             os.kill(pid, signal.SIGCONT)
             # More than the stopped step may pass until this test gets a core: those were healthy.
             wait_until(lambda before=before: step(1) > before, process)
+        (event,) = named()
+        wait_until(lambda: step(0) > event["step"] + LOGGED_STEPS, process)
         process.send_signal(signal.SIGINT)
         process.wait(LIMIT_S)
-    (event,) = named()
     assert event["rank"] == 1
     assert slow_steps <= 10
     assert event["stalled_share"] > 0.3
     assert "straggler: rank 1" in log.read_text()
+    board = EventAccumulator(str(RunPaths(run_dir).tensorboard))
+    board.Reload()
+    shown = board.Tensors("ranks/stragglers/text_summary")[0]
+    assert shown.step == event["step"]
+    assert event["text"] in shown.tensor_proto.string_val[0].decode()

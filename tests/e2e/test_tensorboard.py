@@ -31,6 +31,7 @@ SMALL = (
     "data.max_test_images=2000",
     "train.epochs=3",
     "train.ema_decay=0.9",
+    "eval.flip_average=true",
     "monitor.log_interval=5",
 )
 WINDOW = (1280, 900)

@@ -69,6 +69,8 @@ def test_a_rank_slowed_by_bursts_of_sigstop_is_named_within_ten_steps_and_cleare
     assert event["host"]["load_1min"] >= 0
     assert event["host"]["memory_available_bytes"] > 0
     assert event["process"]["states"].get("T", 0) > 0
+    assert event["text"].startswith(f"straggler: rank 1 at step {event['step']} takes ")
+    assert "\n  its host: load " in event["text"]
     assert {one["rank"] for one in named(job)} == {1}
 
 
