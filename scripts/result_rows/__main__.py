@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from cifar_dist.errors import CifarDistError
 from scripts.result_rows.kept import RESULTS, ROOT, NotKeptError, keep, place
 from scripts.result_rows.rows import ROWS, Row, find_row
 from scripts.result_rows.table import rewrite
@@ -36,16 +37,20 @@ def main() -> int:
         parser.error(f"{'no row ' + unknown[0] if unknown else 'which row?'}; there are {known}")
     if more and args.into is None:
         parser.error(f"{more[0]}: a row is what docs/results says it is; for a trial add --into")
+    rows = [row for name in names if (row := find_row(name))]
+    for row in rows:
+        if args.seed is not None and args.seed not in row.seeds:
+            seeds = ", ".join(map(str, row.seeds))
+            parser.error(f"--seed {args.seed}: row {row.name} has only {seeds}")
     images = args.images or _images()
     if args.list:
         _show(images)
-    rows = [row for name in names if (row := find_row(name))]
     try:
         for row in rows:
             _remake(row, args, images, more)
-    except (RunFailedError, NotKeptError) as error:
+    except (RunFailedError, NotKeptError, CifarDistError) as error:
         print(f"scripts/results: {error}", file=sys.stderr)
-        return 1
+        return error.exit_code if isinstance(error, CifarDistError) else 1
     if args.into is None and (rows or args.table):
         rewrite(RESULTS / README)
     return 0
@@ -61,7 +66,8 @@ def _remake(row: Row, args: argparse.Namespace, images: str, more: list[str]) ->
         train(row, seed, images=images, run_dir=run_dir, more=more)
         kept = keep(run_dir, place(row, seed, results=args.into or RESULTS))
         flips = "" if kept.flip_accuracy is None else f", with flips {kept.flip_accuracy:.4f}"
-        print(f"{row.name} seed {seed}: accuracy {kept.accuracy:.4f}{flips} -> {kept.folder}")
+        images_of = f"accuracy on {kept.images:,} {kept.split} images"
+        print(f"{row.name} seed {seed}: {images_of} {kept.accuracy:.4f}{flips} -> {kept.folder}")
 
 
 def _images() -> str:

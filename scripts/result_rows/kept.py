@@ -53,6 +53,11 @@ class Kept:
         return _accuracy(found[-1]) if found else None
 
     @property
+    def split(self) -> str:
+        """Which images were looked at: "test", or in a trial "validation"."""
+        return str(self._evaluation("last")["split"])
+
+    @property
     def images(self) -> int:
         return int(np.sum(self._evaluation("last")["confusion_matrix"]))
 
@@ -69,7 +74,7 @@ class Kept:
         return [one for one in self._evaluations() if one["weights"] == weights][-1]
 
     def _evaluations(self) -> list[dict[str, Any]]:
-        return [one for one in self._of("eval") if one["split"] == "test"]
+        return self._of("eval")
 
     def _of(self, event: str) -> list[dict[str, Any]]:
         return [one for one in self.records if one["event"] == event]
@@ -97,7 +102,7 @@ def keep(run_dir: Path, folder: Path) -> Kept:
     """Copy the small files of a finished run, and draw its curve; what was there is replaced.
 
     Raises:
-        NotKeptError: the run did not end, or looked at the test images before its last step.
+        NotKeptError: the run did not end, or evaluated before its last step.
     """
     found = read_kept(run_dir)
     problems = list(_problems(run_dir, found))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,41 +67,65 @@ def _normalised(images: Any, steps: list[Any]) -> Any:
 
 
 class Watch(Callback):
-    """Tells metrics.jsonl of the loss every so many steps, and how long steps took."""
+    """Tells metrics.jsonl of the loss every so many steps, and how long steps took.
 
-    def __init__(self, metrics: MetricsFile, config: Config, rates: Any) -> None:
+    ``step_s`` has the seconds of every step, without the wait for its data before it.
+    """
+
+    def __init__(
+        self,
+        metrics: MetricsFile,
+        config: Config,
+        rates: Any,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         super().__init__()
         self._metrics, self._config, self._rates = metrics, config, rates
+        self._clock = clock
         self.step_s: list[float] = []
+        self._wait_s: list[float] = []
         self._losses: list[float] = []
-        self._start_s = 0.0
+        self._since_s = 0.0
+
+    def on_train_begin(self, run_context: Any) -> None:
+        self._since_s = self._clock()
 
     def on_train_step_begin(self, run_context: Any) -> None:
-        self._start_s = time.perf_counter()
+        self._wait_s.append(self._lap_s())
 
     def on_train_step_end(self, run_context: Any) -> None:
         seen = run_context.original_args()
         self._losses.append(float(seen.net_outputs.asnumpy()))
-        self.step_s.append(time.perf_counter() - self._start_s)
+        self.step_s.append(self._lap_s())
         step = len(self.step_s)
-        if step % self._config.monitor.log_interval and step != len(self._rates):
-            return
-        step_s = statistics.fmean(self.step_s[-len(self._losses) :])
+        if step % self._config.monitor.log_interval == 0 or step == len(self._rates):
+            self._metrics.record(self._record(seen.cur_epoch_num))
+            self._losses = []
+
+    def _lap_s(self) -> float:
+        before_s, self._since_s = self._since_s, self._clock()
+        return self._since_s - before_s
+
+    def _record(self, epoch: int) -> TrainRecord:
+        """Return the means since the last record; as in a run of ours, without the first step."""
+        step = len(self.step_s)
+        first = max(1, step - len(self._losses))
+        waits_s = self._wait_s[first:]
+        whole_s = [sum(pair) for pair in zip(waits_s, self.step_s[first:], strict=True)]
+        step_s = statistics.fmean(whole_s) if whole_s else None
         batch = self._config.data.global_batch_size or 0
-        self._metrics.record(
-            TrainRecord(
-                epoch=seen.cur_epoch_num,
-                step=step,
-                loss=statistics.fmean(self._losses),
-                lr=float(self._rates[step - 1]),
-                images_per_s=batch / step_s,
-                step_ms=1000 * step_s,
-                data_wait_ms=0.0,
-                loss_scale=1.0,
-                world_size=1,
-            )
+        return TrainRecord(
+            epoch=epoch,
+            step=step,
+            loss=statistics.fmean(self._losses),
+            lr=float(self._rates[step - 1]),
+            images_per_s=batch / step_s if step_s else None,
+            step_ms=1000 * step_s if step_s else None,
+            data_wait_ms=1000 * statistics.fmean(waits_s or self._wait_s),
+            loss_scale=1.0,
+            world_size=1,
         )
-        self._losses = []
 
 
 def build(config: Config, rates: Any) -> Model:

@@ -52,7 +52,7 @@ def train(row: Row, seed: int, *, images: str, run_dir: Path, more: Sequence[str
         RunFailedError: the command has failed.
     """
     command = command_of(row, seed, images=images, run_dir=run_dir, more=more)
-    machine = describe_machine()
+    machine, revision = describe_machine(), _revision()
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     start_s = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -68,7 +68,7 @@ def train(row: Row, seed: int, *, images: str, run_dir: Path, more: Sequence[str
         "epochs": load_config(run_dir / "config.yaml").config.train.epochs,
         "started": started,
         "wall_s": round(time.perf_counter() - start_s, 1),
-        "revision": _revision(),
+        "revision": revision,
         "machine": machine,
     }
     (run_dir / RESULT).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

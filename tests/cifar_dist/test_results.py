@@ -9,7 +9,11 @@ import signal
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,14 +22,16 @@ import pytest
 from cifar_dist.config import find_recipe, load_config
 from cifar_dist.data.cifar10 import CLASSES
 from cifar_dist.metrics.tally import Tally
+from cifar_dist.observe.metrics_file import MetricsFile
 from cifar_dist.observe.records import EndRecord, TrainRecord, eval_record, to_json
 from scripts.result_rows.kept import MOST_BYTES, RESULTS, ROOT, NotKeptError, keep, place, runs_of
+from scripts.result_rows.model_train import Watch
 from scripts.result_rows.rows import LONG, ROWS, Row, find_row
 from scripts.result_rows.table import BEGIN, END, HEAD, NOT_MEASURED, table
 
 KEPT = [folder.parent for folder in sorted(RESULTS.glob("*/seed_*/result.json"))]
 TIMES = ("training", "with compiling", "whole command")
-LONG_S = 500.0
+LONG_S, END_S = 500.0, 60.0
 FILES = {"result.json", "metrics.jsonl", "config.yaml", "curve.svg"}
 
 
@@ -117,7 +123,9 @@ def test_kept_files_are_few_and_small_and_of_a_run_as_the_row_says(folder: Path)
     assert kept.data.model_copy(update={"dir": None}) == ours.config.data
 
 
-def finished_run(folder: Path, *, seed: int, right: int, early: bool = False) -> Path:
+def finished_run(
+    folder: Path, *, seed: int, right: int, early: bool = False, split: str = "test"
+) -> Path:
     """A run directory of two epochs that got ``right`` of a hundred images right."""
     truth = np.arange(100) % 10
     predicted = np.where(np.arange(100) < right, truth, (truth + 1) % 10)
@@ -128,7 +136,8 @@ def finished_run(folder: Path, *, seed: int, right: int, early: bool = False) ->
         for epoch in (1, 2)
     ]
     steps = (10, 20) if early else (20,)
-    evaluated = [eval_record(tally, CLASSES, epoch=2, step=step, eval_s=1.0) for step in steps]
+    found = eval_record(tally, CLASSES, epoch=2, step=20, eval_s=1.0)
+    evaluated = [replace(found, step=step, split=split) for step in steps]
     lines = [to_json(one) for one in (*trained, *evaluated, EndRecord(0.0, 0.0, 60.0 + seed, 6.0))]
     folder.mkdir(parents=True)
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -178,8 +187,11 @@ def results(*arguments: object) -> subprocess.CompletedProcess[str]:
     try:
         out, err = process.communicate(timeout=LONG_S)
     except BaseException:
-        os.killpg(process.pid, signal.SIGTERM)  # a launcher in it ends its workers
-        process.communicate(timeout=60)
+        for number in (signal.SIGTERM, signal.SIGKILL):  # a launcher in it ends its workers
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, number)
+                process.communicate(timeout=END_S)
+                break
         raise
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
@@ -188,6 +200,54 @@ def test_a_row_cannot_be_remade_with_other_values() -> None:
     done = results("lenet5", "train.epochs=1")
     assert done.returncode == 2
     assert "for a trial add --into" in done.stderr
+
+
+def test_a_trial_with_a_key_that_is_none_ends_with_one_message(tmp_path: Path) -> None:
+    done = results("lenet5", "--into", tmp_path, "train.epoch=1")
+    assert done.returncode == 2
+    assert "scripts/results: " in done.stderr
+    assert "train.epoch" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_seed_that_a_row_has_not_is_refused() -> None:
+    done = results("lenet5", "--seed", 7)
+    assert done.returncode == 2
+    assert "--seed 7: row lenet5 has only 0, 1, 2" in done.stderr
+
+
+def test_a_trial_on_images_held_out_of_training_says_which_it_counted(tmp_path: Path) -> None:
+    run = finished_run(tmp_path / "run", seed=0, right=70, split="validation")
+    found = keep(run, tmp_path / "kept")
+    assert (found.split, found.images, found.accuracy) == ("validation", 100, 0.7)
+
+
+def test_times_of_model_train_are_those_of_our_records(tmp_path: Path) -> None:
+    """A step with the wait for its data, without the first, which compiles."""
+    now_s = [100.0]
+    config = load_config(find_recipe("lenet5"), ["monitor.log_interval=2"]).config
+    metrics = MetricsFile(tmp_path / "metrics.jsonl")
+    watch = Watch(metrics, config, [0.1] * 5, clock=lambda: now_s[0])
+    outputs = SimpleNamespace(asnumpy=lambda: 1.0)
+    step = SimpleNamespace(net_outputs=outputs, cur_epoch_num=1)
+    seen = SimpleNamespace(original_args=lambda: step)
+
+    def after(seconds: float, call: Callable[[Any], None]) -> None:
+        now_s[0] += seconds
+        call(seen)
+
+    watch.on_train_begin(seen)
+    for wait_s, step_s in ((9.0, 50.0), (1.0, 2.0), (2.0, 2.0), (4.0, 2.0), (1.0, 1.0)):
+        after(wait_s, watch.on_train_step_begin)
+        after(step_s, watch.on_train_step_end)
+    metrics.close()
+    found = records_of(tmp_path)
+    assert [one["step"] for one in found] == [2, 4, 5]
+    assert [one["step_ms"] for one in found] == pytest.approx([3000, 5000, 2000])
+    assert [one["data_wait_ms"] for one in found] == pytest.approx([1000, 3000, 1000])
+    batch = config.data.global_batch_size
+    speeds = [batch / seconds for seconds in (3, 5, 2)]
+    assert [one["images_per_s"] for one in found] == pytest.approx(speeds)
 
 
 @pytest.mark.slow
