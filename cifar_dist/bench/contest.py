@@ -20,7 +20,7 @@ from cifar_dist.errors import CifarDistError
 
 ROOT = Path(__file__).parents[2]
 _END_S = 60.0
-_TAIL_CHARS = 2000
+TAIL_CHARS = 2000
 
 
 class BenchError(CifarDistError):
@@ -164,8 +164,14 @@ class Running:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._connection.close()
+        self._hang_up()
         self._end()
+
+    def _hang_up(self) -> None:
+        """Let it see that there is no next turn: a socket is open until its file is closed too."""
+        with suppress(OSError):
+            self._lines.close()
+        self._connection.close()
 
     def _end(self) -> None:
         """End its whole session: a launcher ends its workers, whose sessions are their own."""
@@ -179,5 +185,5 @@ class Running:
             raise BenchError(f"{self.name} (process {self._process.pid}) cannot be ended")
 
     def _tail(self) -> str:
-        text = self._log.read_text(encoding="utf-8", errors="replace")[-_TAIL_CHARS:]
+        text = self._log.read_text(encoding="utf-8", errors="replace")[-TAIL_CHARS:]
         return f"; the end of its log:\n{text}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import psutil
 
-from cifar_dist.bench.contest import Contestant, Running
+from cifar_dist.bench.contest import BenchError, Contestant, Running
 from cifar_dist.bench.machine import proportional_memory_mb
 from cifar_dist.bench.result import Figure, Result
 from cifar_dist.bench.settings import Settings
@@ -17,37 +20,37 @@ from cifar_dist.bench.training import model_train, ours
 LIMIT_MB = 250
 STEPS = 40
 BATCH_SIZE = 64
+TOGETHER = 3
+"""So many processes have MindSpore's libraries in common where two ranks and a scheduler run."""
 
 
 def run(settings: Settings) -> Result:
     """Compare the memory (PSS) of training processes after some steps of LeNet-5.
 
     MindSpore's own is a process that trains the same network on one batch that lies ready: no
-    mindspore.dataset, nothing of cifar_dist but the network.
+    mindspore.dataset, nothing of cifar_dist but the network. It is taken of one process alone and
+    of several at once, for what is beside it: pages of a library count by the share of those that
+    map them.
     """
     found: dict[str, list[float]] = {"alone": [], "of two": [], "Model.train": []}
-    for number in range(1 if settings.quick else 3):
+    one = {"batch_size": BATCH_SIZE, "steps": STEPS}
+    fixed = model_train("lenet5", settings, batch_size=BATCH_SIZE, steps=STEPS, fixed=True)
+    for number in range(settings.repetitions):
         folder = settings.subfolder(f"memory_{number}")
-        bare = _per_process(
-            model_train("lenet5", settings, batch_size=BATCH_SIZE, steps=STEPS, fixed=True),
-            folder,
-            settings,
-        )
-        for title, contestant in {
-            "alone": ours(
-                f"memory_{number}_alone", "lenet5", settings, batch_size=BATCH_SIZE, steps=STEPS
-            ),
-            "of two": ours(
-                f"memory_{number}_two",
-                "lenet5",
-                settings,
-                batch_size=BATCH_SIZE,
-                steps=STEPS,
-                ranks=2,
-            ),
-            "Model.train": model_train("lenet5", settings, batch_size=BATCH_SIZE, steps=STEPS),
-        }.items():
-            found[title].append(_per_process(contestant, folder, settings) - bare)
+        alone = ours(f"memory_{number}_alone", "lenet5", settings, **one)
+        two = ours(f"memory_{number}_two", "lenet5", settings, **one, ranks=2)
+        graph = model_train("lenet5", settings, batch_size=BATCH_SIZE, steps=STEPS)
+        bare = per_process([fixed], folder, settings, processes=1)
+        several = [replace(fixed, name=f"fixed_{i}") for i in range(TOGETHER)]
+        bare_together = per_process(several, folder, settings, processes=TOGETHER)
+        found["alone"].append(per_process([alone], folder, settings, processes=1) - bare)
+        found["of two"].append(per_process([two], folder, settings, processes=2) - bare_together)
+        found["Model.train"].append(per_process([graph], folder, settings, processes=1) - bare)
+    return _result(found)
+
+
+def _result(found: dict[str, list[float]]) -> Result:
+    """Return the figures of MB beyond MindSpore's own."""
     what = "memory of a rank beyond MindSpore's own, 50,000 images"
     return Result(
         "memory",
@@ -70,17 +73,33 @@ def run(settings: Settings) -> Result:
     )
 
 
-def _per_process(contestant: Contestant, folder: Path, settings: Settings) -> float:
-    """Return the MB of each process that computes, after one stretch."""
+def per_process(
+    contestants: Sequence[Contestant], folder: Path, settings: Settings, *, processes: int
+) -> float:
+    """Return the MB of each process that computes, all at once after one stretch.
+
+    Raises:
+        BenchError: there are not as many such processes as there should be.
+    """
     with ExitStack() as stack:
-        running = stack.enter_context(Running(contestant, folder, settings.timeout_s))
-        processes = [running.pid, *(one.pid for one in _children(running.pid))]
-        sizes = [proportional_memory_mb(pid) for pid in processes if _computes(pid)]
-        return sum(sizes) / len(sizes)
+        running = [
+            stack.enter_context(Running(one, folder, settings.timeout_s)) for one in contestants
+        ]
+        sizes = [size for one in running for size in sizes_mb(one.pid)]
+    if len(sizes) != processes:
+        raise BenchError(
+            f"{len(sizes)} processes of {contestants[0].name} compute, not {processes}: one has ended"
+        )
+    return fmean(sizes)
 
 
-def _children(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children(recursive=True)
+def sizes_mb(pid: int) -> Iterator[float]:
+    """Yield the MB of a process and of those below it that compute; one that ends has none."""
+    with suppress(psutil.NoSuchProcess):
+        for one in [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]:
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if _computes(one):
+                    yield proportional_memory_mb(one)
 
 
 def _computes(pid: int) -> bool:

@@ -46,13 +46,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         one.add_argument("--json", action="store_true", help="print one object (all: a list)")
         one.add_argument("--repetitions", type=int, default=5, metavar="N", help="turns (5)")
         one.add_argument("--quick", action="store_true", help="2 short turns: rough ratios")
-        one.add_argument("--torch-python", metavar="PATH", help="a Python that has PyTorch")
         one.add_argument(
             "--gate",
             action="store_true",
             help=f"exit with 1 where a ratio is below its target by more than {MARGIN:g} times",
         )
-        one.set_defaults(run=run, name=name)
+        one.set_defaults(run=run, name=name, torch_python=None)
+        if name in ("step", ALL):
+            one.add_argument("--torch-python", metavar="PATH", help="a Python that has PyTorch")
     predict_scaling.add_parser(names)
 
 
