@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.chromium import Chromium, find_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 _OF_A_JOB = ("LAUNCHER_", "MS_", "RANK_", "DEVICE_", "HCCL_", "ASCEND_", "OMPI_", "PMIX_", "SLURM_")
@@ -44,3 +47,13 @@ def cifar10_dir(shared: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no CIFAR-10 images at {folder}")
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    """A browser; skips without one."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium here: install the package chromium, or name one in CHROMIUM")
+    with Chromium(path) as browser:
+        yield browser

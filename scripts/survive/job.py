@@ -23,16 +23,7 @@ from tests.e2e.killing import without_times
 LIMIT_S = 300.0
 _LOOK_S = 0.003
 
-SMALL = (
-    "data.source=synthetic",
-    "data.synthetic_train_images=640",
-    "data.synthetic_test_images=130",
-    "data.global_batch_size=32",
-    "eval.batch_size=32",
-    "monitor.log_interval=3",
-    "checkpoint.interval_steps=8",
-    "train.epochs=6",
-)
+SMALL = (*killing.SMALL, "train.epochs=6")
 """120 steps of LeNet-5, 15 checkpoints, 6 evaluations: some seconds after it has compiled."""
 
 

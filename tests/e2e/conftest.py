@@ -52,3 +52,14 @@ def succeed(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProce
     if done.returncode != 0:
         pytest.fail(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
     return done
+
+
+def train_and_digest(run_dir: Path, nproc: int, *arguments: str) -> dict[int, dict[str, str]]:
+    """Train and return the digests of each rank's parameters."""
+    script = SCRIPTS / "train_and_digest.py"
+    options = ("--nproc", nproc, "--run-dir", run_dir, "--", script)
+    succeed(launch(*options, *arguments, cwd=run_dir.parent))
+    found: dict[int, dict[str, str]] = {}
+    for rank in range(nproc):
+        found[rank] = json.loads((run_dir / f"digests_{rank}.json").read_text())
+    return found

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import SCRIPTS, launch, records, succeed
+from tests.e2e.conftest import launch, records, succeed, train_and_digest
 
 SPEED94 = (
     "data.source=synthetic",
@@ -29,21 +28,10 @@ SPEED94 = (
 )
 
 
-def train(run_dir: Path, nproc: int, *arguments: str) -> dict[int, dict[str, str]]:
-    """Train and return the digests of each rank's parameters."""
-    script = SCRIPTS / "train_and_digest.py"
-    options = ("--nproc", nproc, "--run-dir", run_dir, "--", script)
-    succeed(launch(*options, *arguments, cwd=run_dir.parent))
-    found: dict[int, dict[str, str]] = {}
-    for rank in range(nproc):
-        found[rank] = json.loads((run_dir / f"digests_{rank}.json").read_text())
-    return found
-
-
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, dict[str, str]]]:
     run_dir = tmp_path_factory.mktemp("speed") / "run"
-    return run_dir, train(run_dir, 2, "speed94", *SPEED94)
+    return run_dir, train_and_digest(run_dir, 2, "speed94", *SPEED94)
 
 
 def test_fast_and_slow_weights_end_equal_on_both_ranks(two_ranks: Any) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.chromium import Chromium, find_chromium
+from tests.chromium import Chromium
 from tests.e2e.conftest import ROOT, records, run_command, succeed
 from tests.e2e.killing import last_step, pids, started, wait_until
 from tests.pixels import coloured_share, wait_until_drawn, window
@@ -64,15 +64,6 @@ def events(run_dir: Path) -> EventAccumulator:
     found = EventAccumulator(str(run_dir / "tb"), READ_ALL, purge_orphaned_data=False)
     found.Reload()
     return found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium here: install the package chromium, or name one in CHROMIUM")
-    with Chromium(path) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.e2e.conftest import SCRIPTS, launch, records, succeed
+from tests.e2e.conftest import records, train_and_digest
 
 SMALL = (
     "data.source=synthetic",
@@ -39,24 +38,13 @@ SAME_CURVE = (
 )
 
 
-def train(run_dir: Path, nproc: int, *arguments: str) -> dict[int, dict[str, str]]:
-    """Train and return the digests of each rank's parameters."""
-    script = SCRIPTS / "train_and_digest.py"
-    options = ("--nproc", nproc, "--run-dir", run_dir, "--", script)
-    succeed(launch(*options, *arguments, cwd=run_dir.parent))
-    found: dict[int, dict[str, str]] = {}
-    for rank in range(nproc):
-        found[rank] = json.loads((run_dir / f"digests_{rank}.json").read_text())
-    return found
-
-
 def evaluations(run_dir: Path) -> list[dict[str, Any]]:
     return records(run_dir, "eval")
 
 
 def test_averages_and_batch_norm_end_equal_on_both_ranks(tmp_path: Path) -> None:
     options = ("train.max_steps=3", "train.amp=O2", "data.global_batch_size=32")
-    digests = train(tmp_path / "run", 2, "quickstart", *SMALL, *options)
+    digests = train_and_digest(tmp_path / "run", 2, "quickstart", *SMALL, *options)
     assert digests[0] == digests[1]
     assert any(name.startswith("ema.") and "moving_variance" in name for name in digests[0])
     last, average = evaluations(tmp_path / "run")[-2:]
@@ -67,8 +55,8 @@ def test_averages_and_batch_norm_end_equal_on_both_ranks(tmp_path: Path) -> None
 
 def test_two_ranks_in_parts_have_the_curve_of_one_rank_in_one_part(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    train(one, 1, "lenet5", *SAME_CURVE)
-    train(two, 2, "lenet5", *SAME_CURVE, "train.accumulation_steps=4")
+    train_and_digest(one, 1, "lenet5", *SAME_CURVE)
+    train_and_digest(two, 2, "lenet5", *SAME_CURVE, "train.accumulation_steps=4")
     curves = [[record["loss"] for record in records(run, "train")] for run in (one, two)]
     rates = [[record["lr"] for record in records(run, "train")] for run in (one, two)]
     assert len(curves[0]) == 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,12 @@ from report_runs import START_S, failed_run, good_run
 
 from launcher.report.build import build
 from launcher.report.read import read_run
-from tests.chromium import Chromium, find_chromium
+from tests.chromium import Chromium
 from tests.pixels import coloured_share, window
 
 SIZES = [(1200, 900), (390, 844)]
 LEAST_DRAWN = 0.0003
 """Of a picture's pixels so many have a colour, even where it shows a single point."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium here: install the package chromium, or name one in CHROMIUM")
-    with Chromium(path) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
