@@ -88,7 +88,8 @@ def per_process(
         sizes = [size for one in running for size in sizes_mb(one.pid)]
     if len(sizes) != processes:
         raise BenchError(
-            f"{len(sizes)} processes of {contestants[0].name} compute, not {processes}: one has ended"
+            f"{len(sizes)} processes of {contestants[0].name} compute, not {processes}: "
+            "one has ended"
         )
     return fmean(sizes)
 
