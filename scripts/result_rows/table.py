@@ -112,6 +112,10 @@ def _machines(runs: Iterable[Kept]) -> Iterator[str]:
             f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
             f"MindSpore {machine['mindspore']}, Python {machine['python']}"
         )
-        found.setdefault(words, []).append(f"{run.facts['row']}/{run.facts['seed']}")
+        others = run.facts.get("others_busy")
+        beside = (
+            f" (others used {others:.0%} of it)" if others is not None and others >= 0.01 else ""
+        )
+        found.setdefault(words, []).append(f"{run.facts['row']}/{run.facts['seed']}{beside}")
     for words, names in found.items():
         yield f"Machine of {', '.join(names)}: {words}."
