@@ -23,6 +23,7 @@ from cifar_dist.errors import BadNumbersError
 from cifar_dist.observe.console import compiled_line, say
 from cifar_dist.observe.progress import ProgressFile
 from cifar_dist.observe.records import Observer
+from cifar_dist.observe.start_times import StartTimes
 from cifar_dist.peers import Peers
 from cifar_dist.run_folder import RunFolder, locate_run
 from launcher.contract import RankEnv
@@ -56,6 +57,7 @@ def run(
     args: argparse.Namespace, *, more_observers: Callable[[], Sequence[Observer]] = list
 ) -> int:
     """Run one rank; rank 0 calls ``more_observers`` for who is told of records beside the usual."""
+    times = StartTimes()
     env = RankEnv.from_environ(os.environ)
     recipe = load_config(find_recipe(args.config), args.overrides)
     config = recipe.config
@@ -66,6 +68,7 @@ def run(
     train_set = open_dataset(config.data, "train")
     check_profile(config, env.world_size, num_images=len(train_set))
     eval_set = open_dataset(config.data, split_for_training(config.data))
+    times.ends("data")
 
     from cifar_dist.runtime.context import check_precision, choose_target, enter
     from cifar_dist.runtime.stop import dies_by, listening
@@ -74,7 +77,9 @@ def run(
         env.device_target if args.device_target == "auto" else args.device_target
     )
     check_precision(config.train, target)
+    times.ends("import")
     context = enter(env, mode=config.train.mode, device_target=target)
+    times.ends("cluster")
     asked = args.resume or env.resume
     if context.is_main:
         folder.check_unused(resume=asked)
@@ -89,10 +94,12 @@ def run(
     with listening(is_alone=peers.have_ended, last_words=last_words) as stop:
         from cifar_dist.engine.task import build_train_task
 
-        first_step = _on_first_step(context)
+        first_step = _on_first_step(context, times)
         progress = ProgressFile(folder.paths.root, context.rank, on_first_step=first_step)
         progress.phase("build")
         task = build_train_task(config, context, train_set, eval_set)
+        times.ends("build")
+        task.spent.start_s = times.parts_s
         rank = _Rank(recipe, folder, context, train_set.origin, stop, asked, more_observers)
         del train_set  # the task has its own, padded: 154 MB less while it trains
         return _run_rank(rank, task, progress)
@@ -151,10 +158,10 @@ def _run_rank(rank: _Rank, task: TrainTask, progress: ProgressFile) -> int:
     return 0
 
 
-def _on_first_step(context: DistContext) -> Callable[[float], None]:
+def _on_first_step(context: DistContext, times: StartTimes) -> Callable[[float], None]:
     """Return what tells of the first step; only rank 0 does."""
     if context.is_main:
-        return lambda seconds: say(compiled_line(seconds))
+        return lambda seconds: say(compiled_line(seconds, before_s=times.parts_s))
     return lambda seconds: None
 
 

@@ -65,6 +65,7 @@ def ended(run: Run) -> EndRecord:
         compile_s=meter.compile_s or 0.0,
         ema_accuracy=results.last.get("ema"),
         saving_s=meter.saving_s,
+        start_s=dict(run.task.spent.start_s),
     )
     outlets.record(end)
     is_saved = checkpoint_path(outlets.checkpoints, run.step).is_dir()

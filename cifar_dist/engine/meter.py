@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from mindspore import Tensor
@@ -36,11 +36,12 @@ class Spent:
     """Seconds that a process has spent beside training; one that goes back keeps them.
 
     ``compile_s`` is None until there was a first step: the graph of a task is compiled once,
-    however often training begins anew.
+    however often training begins anew. ``start_s`` has the parts of the start before that.
     """
 
     compile_s: float | None = None
     saving_s: float = 0.0
+    start_s: Mapping[str, float] = field(default_factory=dict)
 
 
 class Meter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -74,9 +74,12 @@ class ConsoleLines:
         )
 
 
-def compiled_line(seconds: float) -> str:
-    """Return how long the first step took, which compiles."""
-    return f"compiled   first step after {seconds:.1f} s"
+def compiled_line(seconds: float, *, before_s: Mapping[str, float]) -> str:
+    """Return how long the first step took, which compiles, and the parts of the start before it."""
+    before = ", ".join(f"{part} {one:.1f}" for part, one in before_s.items())
+    return f"compiled   first step after {seconds:.1f} s" + (
+        f" ({before} before)" if before else ""
+    )
 
 
 def _eval_line(record: EvalRecord) -> str:

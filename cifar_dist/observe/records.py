@@ -24,6 +24,7 @@ TIME_FIELDS = (
     "train_s",
     "saving_s",
     "compile_s",
+    "start_s",
 )
 """Fields that are times: all others are equal bit for bit in a run that was killed and resumed."""
 
@@ -125,7 +126,8 @@ class EndRecord:
     that its state could be checked and copied; checkpoints are written while it goes on.
 
     The accuracies are those of the last weights, None where none was taken (eval.in_mid_epoch);
-    ``ema_accuracy`` is that of their running average.
+    ``ema_accuracy`` is that of their running average. ``start_s`` has the seconds of reading the
+    data, importing MindSpore, joining the cluster and building, in that order, of this process.
     """
 
     event: ClassVar[str] = "end"
@@ -135,6 +137,7 @@ class EndRecord:
     compile_s: float
     ema_accuracy: float | None = None
     saving_s: float = 0.0
+    start_s: dict[str, float] = field(default_factory=dict)
 
 
 Record = TrainRecord | EvalRecord | CheckpointRecord | LeftOutRecord | EndRecord

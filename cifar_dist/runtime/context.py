@@ -16,6 +16,7 @@ from mindspore import communication
 
 from cifar_dist.config.schema import TrainConfig
 from cifar_dist.errors import ConfigError
+from cifar_dist.runtime.naps import short_naps
 from launcher.contract import RankEnv
 
 BACKENDS = {"Ascend": "hccl", "CPU": "mccl"}
@@ -77,7 +78,8 @@ def enter(env: RankEnv, *, mode: Literal["graph", "pynative"], device_target: st
         ms.set_device("CPU")
     rank, world_size = env.rank or 0, env.world_size
     if world_size > 1:
-        communication.init(BACKENDS[device_target])
+        with short_naps():
+            communication.init(BACKENDS[device_target])
         rank, world_size = communication.get_rank(), communication.get_group_size()
         ms.set_auto_parallel_context(
             parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=world_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 from launcher.contract import RankEnv, RunPaths
@@ -47,7 +48,7 @@ from launcher.planning.rendezvous import (
 )
 from launcher.ranges import format_ranges
 
-_SCHEDULER = "from mindspore.communication import init\ninit('mccl')"
+_SCHEDULER = Path(__file__).resolve().parent.parent / "scheduler.py"
 
 
 class _Job(NamedTuple):
@@ -199,7 +200,7 @@ def _scheduler(job: _Job, scheduler: Scheduler) -> ProcessPlan:
     return ProcessPlan(
         rank=SCHEDULER,
         local_rank=SCHEDULER,
-        command=(sys.executable, "-u", "-c", _SCHEDULER),
+        command=(sys.executable, "-u", str(_SCHEDULER)),
         environment=scheduler_environment(
             scheduler,
             _who(job, 0),

@@ -28,6 +28,7 @@ from cifar_dist.observe.records import (
     eval_record,
     finite,
 )
+from cifar_dist.observe.start_times import StartTimes
 from cifar_dist.observe.tensorboard import TensorBoard
 from launcher.contract import Progress, RunPaths, read_record
 
@@ -229,7 +230,19 @@ def test_the_first_step_is_told_with_its_time_and_later_phases_are_not(tmp_path:
         now_s[0] = 30.0
     progress.trained(0, 2)
     assert told == [12.5]
-    assert compiled_line(told[0]) == "compiled   first step after 12.5 s"
+    before_s = {"data": 0.52, "import": 2.0}
+    line = compiled_line(told[0], before_s=before_s)
+    assert line == "compiled   first step after 12.5 s (data 0.5, import 2.0 before)"
+
+
+def test_the_parts_of_a_start_follow_each_other() -> None:
+    now_s = [10.0]
+    times = StartTimes(clock=lambda: now_s[0])
+    now_s[0] = 11.5
+    times.ends("data")
+    now_s[0] = 11.75
+    times.ends("import")
+    assert dict(times.parts_s) == {"data": 1.5, "import": 0.25}
 
 
 def test_signs_of_life_tell_the_numbers_of_the_moment(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def test_without_a_cluster_nothing_of_mindspore_is_set() -> None:
 def test_what_the_user_has_set_stays() -> None:
     inherited = {
         "MS_NODE_TIMEOUT": "99",
+        "MS_DISABLE_HEARTBEAT": "0",
         "OMP_NUM_THREADS": "5",
         "GLOG_v": "1",
         "PYTHONUNBUFFERED": "",
@@ -76,6 +77,12 @@ def test_what_the_user_has_set_stays() -> None:
     assert environ["MKL_NUM_THREADS"] == "2"
     assert environ["MS_TOPO_TIMEOUT"] == "1860"
     assert "MS_SUBMODULE_LOG_v" not in environ
+
+
+def test_thousands_of_ranks_ask_the_scheduler_as_seldom_as_mindspore_wants() -> None:
+    asked = "MS_RETRY_INTERVAL_UPPER"
+    assert CLUSTER.environment("MS_WORKER", {})[asked] == "1"
+    assert asked not in CLUSTER._replace(world_size=4096).environment("MS_WORKER", {})
 
 
 def test_threads_are_left_alone_without_a_share_of_cores() -> None:
