@@ -26,7 +26,7 @@ def ours(
         "data.global_batch_size=null",
         f"data.batch_size={batch_size}",
         "train.amp=O0",
-        "train.epochs=1000",
+        "train.epochs=200",
         f"monitor.log_interval={min(steps, 20)}",
     ]
     run_dir = f"--run-dir={settings.folder / f'run_{model}_{name}'}"

@@ -109,6 +109,9 @@ def read_files(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Read one split in the order of its files: images uint8[N, 3, 32, 32], labels int32[N].
 
+    Images of a single file (all test images) are not copied: they stay in the system's page cache,
+    which all ranks of a host share, are read-only, and take no memory before they are looked at.
+
     Args:
         layout: of the data set.
         folder: the folder of the .bin files, as :func:`find_files` returns it.
@@ -117,12 +120,18 @@ def read_files(
     Raises:
         DataError: as :func:`check_files`, for the files of this split.
     """
-    total = sum(layout.records[split].values())
+    skipped, counts = len(layout.labels), layout.records[split]
+    if len(counts) == 1:
+        ((name, count),) = counts.items()
+        labels = _records(layout, folder / name, count)[:, skipped - 1].astype(np.int32)
+        untouched = _map(layout, folder / name)
+        return untouched[:, skipped:].reshape(-1, *IMAGE_SHAPE), labels
+    total = sum(counts.values())
     images = np.empty((total, *IMAGE_SHAPE), dtype=np.uint8)
     labels = np.empty(total, dtype=np.int32)
     for part, records in _parts(layout, folder, split):
-        labels[part] = records[:, len(layout.labels) - 1]
-        images[part] = records[:, len(layout.labels) :].reshape(-1, *IMAGE_SHAPE)
+        labels[part] = records[:, skipped - 1]
+        images[part] = records[:, skipped:].reshape(-1, *IMAGE_SHAPE)
     return images, labels
 
 
@@ -142,9 +151,9 @@ def _records(layout: Layout, path: Path, count: int) -> NDArray[np.uint8]:
         size = path.stat().st_size
         if size != count * layout.record_bytes:
             raise DataError(_wrong_size(layout, path, size, count))
-        records = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, layout.record_bytes)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise _unreadable(path, error) from None
+    records = _map(layout, path)
     for column, limit in enumerate(layout.labels):
         wrong = np.flatnonzero(records[:, column] >= limit)
         if len(wrong):
@@ -155,6 +164,18 @@ def _records(layout: Layout, path: Path, count: int) -> NDArray[np.uint8]:
                 f"{layout.title} has 0 to {limit - 1}\n  {_damaged(layout)}"
             )
     return records
+
+
+def _map(layout: Layout, path: Path) -> NDArray[np.uint8]:
+    """Map a file of whole records as uint8[N, record_bytes]."""
+    try:
+        return np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, layout.record_bytes)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path}: cannot be read: {error.strerror or error}")
 
 
 def _wrong_size(layout: Layout, path: Path, size: int, count: int) -> str:

@@ -85,6 +85,15 @@ def test_an_image_is_laid_out_channel_row_column(cifar10_dir: Path) -> None:
     assert image[1, 2, 3] == raw[start + 1 + 1024 + 2 * 32 + 3]
 
 
+def test_test_images_are_not_copied_and_cannot_be_written(made: Path) -> None:
+    images = read_cifar10(made, "test").images_nchw
+    assert isinstance(images, np.memmap)
+    assert not images.flags.writeable
+    some = images[np.array([3, 1])]
+    assert some.flags.c_contiguous
+    assert some.flags.writeable
+
+
 def test_the_parent_folder_is_accepted_too(made: Path) -> None:
     assert check_cifar10(made.parent) == made
     assert check_cifar10(made) == made
