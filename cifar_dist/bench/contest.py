@@ -47,6 +47,24 @@ class Contestant:
     images: int
     environ: dict[str, str] = field(default_factory=dict)
 
+    def start(self, folder: Path, timeout_s: float) -> Running:
+        return Running(self, folder, timeout_s)
+
+
+@dataclass(frozen=True)
+class Together:
+    """Programs whose stretches run at the same time, and that share nothing but the machine."""
+
+    name: str
+    contestants: Sequence[Contestant]
+
+    @property
+    def images(self) -> int:
+        return sum(one.images for one in self.contestants)
+
+    def start(self, folder: Path, timeout_s: float) -> Beside:
+        return Beside(self.contestants, folder, timeout_s)
+
 
 @dataclass
 class Turns:
@@ -62,7 +80,11 @@ class Turns:
 
 
 def compete(
-    contestants: Sequence[Contestant], *, repetitions: int, folder: Path, timeout_s: float
+    contestants: Sequence[Contestant | Together],
+    *,
+    repetitions: int,
+    folder: Path,
+    timeout_s: float,
 ) -> dict[str, Turns]:
     """Let all take turns, so many times, and return their times by name.
 
@@ -77,14 +99,18 @@ def compete(
     """
     turns = {one.name: Turns(one.images) for one in contestants}
     with ExitStack() as stack:
-        running = [stack.enter_context(Running(one, folder, timeout_s)) for one in contestants]
+        running: list[Running | Beside] = []
+        for each in contestants:
+            started = each.start(folder, timeout_s)
+            stack.push(started)
+            running.append(started)
         for one in running:
             one.turn()
         for _ in range(repetitions):
-            for one in running:
+            for each, one in zip(contestants, running, strict=True):
                 seconds, facts = one.turn()
-                turns[one.name].seconds.append(seconds)
-                turns[one.name].facts.append(facts)
+                turns[each.name].seconds.append(seconds)
+                turns[each.name].facts.append(facts)
     return turns
 
 
@@ -119,7 +145,7 @@ class Running:
                 connection.settimeout(timeout_s)
                 self._lines = connection.makefile("rw", encoding="utf-8")
                 self._connection = connection
-                self._answer()
+                self.answer()
             except BaseException:
                 self._end()
                 raise
@@ -140,12 +166,17 @@ class Running:
     def turn(self) -> tuple[float, dict[str, Any]]:
         """Let it run one stretch; return seconds of wall time and what it says about them."""
         start = time.perf_counter()
-        self._lines.write("go\n")
-        self._lines.flush()
-        facts = self._answer()
+        self.go()
+        facts = self.answer()
         return time.perf_counter() - start, facts
 
-    def _answer(self) -> dict[str, Any]:
+    def go(self) -> None:
+        """Let it begin a stretch."""
+        self._lines.write("go\n")
+        self._lines.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """Wait until its stretch is done, and return what it says about it."""
         try:
             line = self._lines.readline()
         except TimeoutError:
@@ -187,3 +218,29 @@ class Running:
     def _tail(self) -> str:
         text = self._log.read_text(encoding="utf-8", errors="replace")[-TAIL_CHARS:]
         return f"; the end of its log:\n{text}"
+
+
+class Beside:
+    """Contestants that were started one after the other, and run their stretches together."""
+
+    def __init__(self, contestants: Sequence[Contestant], folder: Path, timeout_s: float) -> None:
+        with ExitStack() as stack:
+            self._running = [
+                stack.enter_context(one.start(folder, timeout_s)) for one in contestants
+            ]
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def turn(self) -> tuple[float, dict[str, Any]]:
+        """Let all run one stretch; return the seconds until the last one was done."""
+        start = time.perf_counter()
+        for one in self._running:
+            one.go()
+        for one in self._running:
+            one.answer()
+        return time.perf_counter() - start, {}

@@ -1,4 +1,4 @@
-"""Augmented training batches: one thread of ours against mindspore.dataset on all cores."""
+"""Augmented training batches: ours against mindspore.dataset and PyTorch's DataLoader."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from functools import partial
 from itertools import count, islice
 from typing import Any
 
+from cifar_dist.bench.contest import Running
 from cifar_dist.bench.result import Comparison, Result
-from cifar_dist.bench.settings import Settings
+from cifar_dist.bench.settings import WITHOUT_PYTORCH, Settings
 from cifar_dist.bench.spread import spread, times_faster
+from cifar_dist.bench.training import torch_load
 from cifar_dist.data.batches import BatchPlan, TrainBatches
 from cifar_dist.data.cifar10 import read_cifar10
 from cifar_dist.data.dataset import Dataset
@@ -34,8 +36,25 @@ def run(settings: Settings) -> Result:
         own = partial(_seconds, _own(dataset, augmentation), own_batches)
         own()
         pairs = [(own() / own_batches, rival() / rival_batches) for _ in _turns(settings)]
-        rows.append(_row(key, what, pairs, target))
-    return Result("input", tuple(rows), notes=("the rival only crops, flips and normalises",))
+        rows.append(_row(key, what, pairs, RIVAL, target))
+    notes = ["the rivals only crop, flip and normalise"]
+    if settings.torch_python:
+        rows.append(_against_pytorch(settings, settings.torch_python, dataset, own_batches))
+    else:
+        notes.append(WITHOUT_PYTORCH)
+    return Result("input", tuple(rows), notes=tuple(notes))
+
+
+def _against_pytorch(
+    settings: Settings, python: str, dataset: Dataset, own_batches: int
+) -> Comparison:
+    batches = 40 if settings.quick else 80
+    loader = torch_load(python, settings, batch_size=BATCH_SIZE, batches=batches)
+    own = partial(_seconds, _own(dataset, Augmentation()), own_batches)
+    with Running(loader, settings.subfolder("input"), settings.timeout_s) as rival:
+        own(), rival.turn()
+        pairs = [(own() / own_batches, rival.turn()[0] / batches) for _ in _turns(settings)]
+    return _row("input_torch", "crop, flip", pairs, "PyTorch's DataLoader")
 
 
 def _seconds(begin: Callable[[], Iterator[Any]], batches: int) -> float:
@@ -64,7 +83,13 @@ def _rival(settings: Settings) -> Callable[[], Iterator[Any]]:
     return lambda: iter(graph.create_tuple_iterator(num_epochs=1, output_numpy=True))
 
 
-def _row(key: str, what: str, pairs: list[tuple[float, float]], target: float) -> Comparison:
+def _row(
+    key: str,
+    what: str,
+    pairs: list[tuple[float, float]],
+    rival_name: str,
+    target: float | None = None,
+) -> Comparison:
     """Return a row of images per second from pairs of seconds per batch."""
     own, rival = ([one for one in column] for column in zip(*pairs, strict=True))
     speeds = [spread([BATCH_SIZE / one for one in column]) for column in (own, rival)]
@@ -75,6 +100,6 @@ def _row(key: str, what: str, pairs: list[tuple[float, float]], target: float) -
         rival=speeds[1],
         ratio=spread(times_faster(own, rival)),
         unit="images/s",
-        rival_name=f"{RIVAL}, both cores",
+        rival_name=f"{rival_name}, both cores",
         target=target,
     )

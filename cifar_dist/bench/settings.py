@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+WITHOUT_PYTORCH = "without PyTorch: give --torch-python"
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from cifar_dist.bench.contest import Turns, compete
+import os
+
+from cifar_dist.bench.contest import Contestant, Together, Turns, compete
 from cifar_dist.bench.result import Comparison, Figure, Result
-from cifar_dist.bench.settings import Settings
+from cifar_dist.bench.settings import WITHOUT_PYTORCH, Settings
 from cifar_dist.bench.spread import spread, times_faster
-from cifar_dist.bench.training import MODEL_TRAIN, PYTORCH, model_train, ours, torch_train
+from cifar_dist.bench.training import (
+    MODEL_TRAIN,
+    PYTORCH,
+    model_train,
+    on_core,
+    ours,
+    torch_train,
+)
 
 BATCH_SIZE = 64
+CORES = sorted(os.sched_getaffinity(0))[:2]
 ONE, TWO = "one_rank", "two_ranks"
+APART = "two ranks that do not talk"
+"""What the machine can do at most: two processes, each alone on a core, with half the images."""
 
 
 def run(settings: Settings) -> Result:
     """Measure LeNet-5 and ResNet-18."""
     lenet, resnet = _lenet5(settings), _resnet18(settings)
-    notes = () if settings.torch_python else ("without PyTorch: give --torch-python",)
+    notes = () if settings.torch_python else (WITHOUT_PYTORCH,)
     return Result(
         "step",
         (*lenet.comparisons, *resnet.comparisons),
@@ -38,6 +50,7 @@ def _lenet5(settings: Settings) -> Result:
             MODEL_TRAIN,
             1.6,
         ),
+        _faster("step_lenet5_apart", f"{what}, two ranks", turns[TWO], turns, APART),
     ]
     if settings.torch_python:
         rows.append(_faster("step_lenet5_torch", f"{what}, one rank", turns[ONE], turns, PYTORCH))
@@ -56,7 +69,7 @@ def _resnet18(settings: Settings) -> Result:
 
 def _compete(model: str, settings: Settings, *, steps: int, with_two: bool) -> dict[str, Turns]:
     one = {"batch_size": BATCH_SIZE, "steps": steps}
-    contestants = [
+    contestants: list[Contestant | Together] = [
         ours(ONE, model, settings, **one),
         model_train(model, settings, batch_size=BATCH_SIZE, steps=steps),
     ]
@@ -64,6 +77,8 @@ def _compete(model: str, settings: Settings, *, steps: int, with_two: bool) -> d
         contestants.append(torch_train(model, settings.torch_python, settings, **one))
     if with_two:
         contestants.append(ours(TWO, model, settings, **one, ranks=2))
+        apart = [on_core(ours(f"apart_{core}", model, settings, **one), core) for core in CORES]
+        contestants.append(Together(APART, apart))
     return compete(
         contestants,
         repetitions=settings.repetitions,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from cifar_dist.bench.contest import Contestant
 from cifar_dist.bench.settings import Settings
 
 WORKERS = Path(__file__).parent / "workers"
+TORCH_TRAIN = WORKERS / "torch_train.py"
 TRAIN = "cifar_dist.bench.workers.train"
 MODEL_TRAIN = "Model.train"
 PYTORCH = "PyTorch"
@@ -17,7 +19,10 @@ PYTORCH = "PyTorch"
 def ours(
     name: str, model: str, settings: Settings, *, batch_size: int, steps: int, ranks: int = 1
 ) -> Contestant:
-    """Train as a user does, one rank alone or several under the launcher (``batch_size`` each)."""
+    """Train as a user does, one rank alone or several under the launcher (``batch_size`` each).
+
+    Without Nesterov's look ahead, which the optimizer of the rivals does not have on a CPU.
+    """
     recipe = [
         "--config",
         f"{model}.yaml",
@@ -26,6 +31,7 @@ def ours(
         "data.global_batch_size=null",
         f"data.batch_size={batch_size}",
         "train.amp=O0",
+        "optimizer.nesterov=false",
         "train.epochs=200",
         f"monitor.log_interval={min(steps, 20)}",
     ]
@@ -33,9 +39,16 @@ def ours(
     if ranks == 1:
         command = ["-m", TRAIN, run_dir, "--device-target=CPU", *recipe]
     else:
-        launcher = [f"--nproc={ranks}", run_dir, "--device-target=CPU", "--hang-timeout=0"]
-        command = ["-m", "launcher", *launcher, "--grace=2", "--", "-m", TRAIN, *recipe]
+        launcher = [f"--nproc={ranks}", "--bind=cores", run_dir, "--device-target=CPU"]
+        watches = ["--hang-timeout=0", "--grace=2"]
+        command = ["-m", "launcher", *launcher, *watches, "--", "-m", TRAIN, *recipe]
     return Contestant(name, [sys.executable, *command], steps, batch_size * ranks * steps)
+
+
+def on_core(one: Contestant, core: int) -> Contestant:
+    """Return the same program with one core to run on."""
+    command = ["taskset", "--cpu-list", str(core), *one.command]
+    return replace(one, name=f"{one.name}_on_core_{core}", command=command)
 
 
 def model_train(
@@ -58,17 +71,25 @@ def model_train(
 
 
 def torch_train(
-    model: str, python: str, settings: Settings, *, batch_size: int, steps: int
+    model: str, python: str, settings: Settings, *, batch_size: int, steps: int, ranks: int = 1
 ) -> Contestant:
-    """Train with PyTorch: channels-last tensors, a DataLoader with one worker process."""
+    """Train with PyTorch: channels-last, a DataLoader; several ranks by torchrun and DDP."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     command = [
         python,
-        str(WORKERS / "torch_train.py"),
+        *(torchrun if ranks > 1 else []),
+        str(TORCH_TRAIN),
         f"--model={model}",
         f"--data={settings.data}",
         f"--batch-size={batch_size}",
     ]
-    return Contestant(PYTORCH, command, steps, batch_size * steps)
+    return Contestant(PYTORCH, command, steps, batch_size * ranks * steps)
+
+
+def torch_load(python: str, settings: Settings, *, batch_size: int, batches: int) -> Contestant:
+    """Make batches with PyTorch's DataLoader and a process for each of two cores."""
+    command = [python, str(TORCH_TRAIN), f"--data={settings.data}", f"--batch-size={batch_size}"]
+    return Contestant(PYTORCH, [*command, "--workers=2"], batches, batch_size * batches)
 
 
 def monitored_loop() -> Contestant:

@@ -21,15 +21,16 @@ from cifar_dist.observe.console import say
 DESCRIPTION = """Measure one thing beside its rival in the same run, turn by turn. A ratio above 1
 is faster (or smaller) than the rival. 'predict' measures nothing: it says how a network scales."""
 BENCHES = {
-    "input": "augmented batches against mindspore.dataset",
+    "input": "augmented batches against mindspore.dataset, and PyTorch's DataLoader where it is",
     "step": "training against Model.train, and PyTorch where it is",
-    "start": "from command to first step, and from last step to exit, against msrun",
-    "scaling": "two ranks on one core each against one rank on both",
+    "start": "from command to first step, and from last step to exit, against msrun and torchrun",
+    "scaling": "two ranks on one core each against one rank on both, and DDP where PyTorch is",
     "reduce": "gradients in one message against a message each",
     "checkpoint": "saving a training state against mindspore.save_checkpoint",
     "memory": "what a rank needs beyond MindSpore's own",
     "monitor": "what reports, progress and records take of a step",
 }
+WITH_PYTORCH = ("input", "step", "start", "scaling")
 ALL = "all"
 QUICK_REPETITIONS = 2
 MARGIN = 3.0
@@ -52,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             help=f"exit with 1 where a ratio is below its target by more than {MARGIN:g} times",
         )
         one.set_defaults(run=run, name=name, torch_python=None)
-        if name in ("step", ALL):
+        if name in (*WITH_PYTORCH, ALL):
             one.add_argument("--torch-python", metavar="PATH", help="a Python that has PyTorch")
     predict_scaling.add_parser(names)
 

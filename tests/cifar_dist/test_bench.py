@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cifar_dist.bench import memory
-from cifar_dist.bench.contest import BenchError, Contestant, Running, compete
+from cifar_dist.bench.contest import BenchError, Contestant, Running, Together, compete
 from cifar_dist.bench.predict import Machine, Workload, all_reduce_s, predict
 from cifar_dist.bench.published import checks
 from cifar_dist.bench.reduce import run_ranks
@@ -73,6 +74,19 @@ def test_programs_take_turns_and_the_first_turns_do_not_count(tmp_path: Path) ->
     for one in turns.values():
         assert one.facts == [{"turn": 2}, {"turn": 3}]
         assert one.images_per_s == [40 / seconds for seconds in one.seconds]
+
+
+def test_programs_that_run_together_are_done_when_all_are(tmp_path: Path) -> None:
+    """Each opens a pipe within its turn, which the other one must open too."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    meets = f"{GATE}while gate.wait(): open(sys.argv[1], sys.argv[2]).close()"
+    pair = Together(
+        "pair", [contestant("reads", meets, pipe, "r"), contestant("writes", meets, pipe, "w")]
+    )
+    turns = compete([pair], repetitions=2, folder=tmp_path, timeout_s=LIMIT_S)["pair"]
+    assert len(turns.seconds) == 2
+    assert turns.images_per_s == [80 / seconds for seconds in turns.seconds]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +158,7 @@ def test_memory_is_beyond_what_as_many_bare_processes_need_in_every_repetition(
 
 def test_pytorch_is_asked_for_only_where_it_is_a_rival(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["bench", "scaling", "--torch-python", "python"])
+        main(["bench", "memory", "--torch-python", "python"])
     assert ended.value.code == 2
     assert "--torch-python" in capsys.readouterr().err
 

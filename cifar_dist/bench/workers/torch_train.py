@@ -1,13 +1,16 @@
 """The rival of training in PyTorch: DataLoader, channels-last, float32; needs no MindSpore.
 
 The networks are those of cifar_dist: LeNet-5 (62,006 parameters), ResNet-18 with the stem for
-32 x 32 images (11,173,962).
+32 x 32 images (11,173,962). Under torchrun the ranks train together by DistributedDataParallel;
+only rank 0 is told when to go on, the others wait for its gradients.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +46,17 @@ class Images(torch.utils.data.Dataset):
         return (image.float() - MEAN) / STD, self.labels[index]
 
 
-def loader(folder: Path, batch_size: int) -> Any:
-    """Return the DataLoader; one worker process beside the one that trains."""
+def loader(folder: Path, batch_size: int, workers: int) -> Any:
+    """Return the DataLoader, with so many processes beside the one that trains."""
+    images = Images(folder)
+    is_alone = not torch.distributed.is_initialized()
     return torch.utils.data.DataLoader(
-        Images(folder),
+        images,
         batch_size,
-        shuffle=True,
+        shuffle=is_alone,
+        sampler=None if is_alone else torch.utils.data.DistributedSampler(images),
         drop_last=True,
-        num_workers=1,
+        num_workers=workers,
         persistent_workers=True,
     )
 
@@ -98,30 +104,80 @@ def lenet5() -> nn.Module:
 NETWORKS = {"lenet5": lenet5, "resnet18": resnet18}
 
 
-def batches(folder: Path, batch_size: int) -> Iterator[tuple[Any, Any]]:
-    source = loader(folder, batch_size)
+GoesOn = Callable[[int], bool]
+"""Is told how many steps were done, and says whether there is another one."""
+
+
+def batches(folder: Path, batch_size: int, workers: int) -> Iterator[tuple[Any, Any]]:
+    source = loader(folder, batch_size, workers)
     while True:
         yield from source
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", choices=sorted(NETWORKS), required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--batch-size", type=int, default=64)
-    args = parser.parse_args()
-    gate = Gate.from_environ()
-    assert gate is not None, "started without a bench"
-    network = NETWORKS[args.model]().to(memory_format=torch.channels_last)
+def load(source: Iterator[Any], goes_on: GoesOn) -> None:
+    """Take batches and do nothing with them."""
+    for number, _ in enumerate(source, start=1):
+        if not goes_on(number):
+            return
+
+
+def train(network: nn.Module, source: Iterator[Any], goes_on: GoesOn) -> None:
     optimizer = torch.optim.SGD(network.parameters(), 0.02, momentum=0.9, weight_decay=5e-4)
-    for number, (images, labels) in enumerate(batches(args.data, args.batch_size), start=1):
+    for number, (images, labels) in enumerate(source, start=1):
         optimizer.zero_grad()
         images = images.contiguous(memory_format=torch.channels_last)
         loss = F.cross_entropy(network(images), labels)
         loss.backward()
         optimizer.step()
-        if number % gate.stretch == 0 and not gate.wait():
+        if not goes_on(number):
             return
+
+
+def at_gate() -> GoesOn:
+    """Return what waits after each stretch until the bench says go."""
+    gate = Gate.from_environ()
+    assert gate is not None, "started without a bench"
+    return lambda number: number % gate.stretch > 0 or gate.wait()
+
+
+def until(steps: int, moments: Path | None) -> GoesOn:
+    """Return what ends after so many steps; each is a line ``<step> <seconds since 1970>``."""
+
+    def goes_on(number: int) -> bool:
+        if moments is not None:
+            with moments.open("a", encoding="ascii") as file:
+                file.write(f"{number} {time.time():.6f}\n")
+        return number < steps
+
+    return goes_on
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", choices=sorted(NETWORKS), help="none: only load batches")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="end after so many, without a bench's gate")
+    parser.add_argument("--moments", type=Path, help="where rank 0 writes when steps were done")
+    args = parser.parse_args()
+    is_main = os.environ.get("RANK", "0") == "0"
+    if "RANK" in os.environ:
+        torch.distributed.init_process_group("gloo")
+    if args.steps is not None:
+        goes_on = until(args.steps, args.moments if is_main else None)
+    else:
+        goes_on = at_gate() if is_main else lambda number: True
+    source = batches(args.data, args.batch_size, args.workers)
+    if args.model is None:
+        load(source, goes_on)
+        return
+    network = NETWORKS[args.model]().to(memory_format=torch.channels_last)
+    if torch.distributed.is_initialized():
+        network = nn.parallel.DistributedDataParallel(network)
+    train(network, source, goes_on)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
