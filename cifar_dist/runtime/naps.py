@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-LONGEST_S = 0.1
+LONGEST_S = 1.0
+"""Not less: MindSpore gives up after 30 naps, so that the last rank may be half a minute late."""
 
 
 @contextmanager
