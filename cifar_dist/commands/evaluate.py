@@ -89,6 +89,9 @@ def run(args: argparse.Namespace) -> int:
     if context.is_main:
         _tell(job, counted, env.run_dir, eval_s=time.perf_counter() - start)
     progress.phase("done")
+    from cifar_dist.runtime.departure import depart
+
+    depart(env, context)
     return 0
 
 

@@ -71,6 +71,7 @@ def run(
     times.ends("data")
 
     from cifar_dist.runtime.context import check_precision, choose_target, enter
+    from cifar_dist.runtime.departure import depart
     from cifar_dist.runtime.stop import dies_by, listening
 
     target = choose_target(
@@ -102,7 +103,9 @@ def run(
         task.spent.start_s = times.parts_s
         rank = _Rank(recipe, folder, context, train_set.origin, stop, asked, more_observers)
         del train_set  # the task has its own, padded: 154 MB less while it trains
-        return _run_rank(rank, task, progress)
+        _run_rank(rank, task, progress)
+    depart(env, context)
+    return 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +137,7 @@ class _Rank:
         return [*open_observers(task, self.folder.paths), *self.more_observers()]
 
 
-def _run_rank(rank: _Rank, task: TrainTask, progress: ProgressFile) -> int:
+def _run_rank(rank: _Rank, task: TrainTask, progress: ProgressFile) -> None:
     """Find the start, and train; only rank 0 reports and writes."""
     from cifar_dist.engine.start import agree_on_start, take_up
 
@@ -143,10 +146,10 @@ def _run_rank(rank: _Rank, task: TrainTask, progress: ProgressFile) -> int:
     if not context.is_main:
         if start is None or not start.is_finished:
             _train(rank, task, progress, start)
-        return 0
+        return
     if start is not None and start.is_finished:
         _say_finished(folder, start)
-        return 0
+        return
     with folder.recorded(rank.recipe):
         if rank.goes_on:
             take_up(folder.paths, start)
@@ -155,7 +158,6 @@ def _run_rank(rank: _Rank, task: TrainTask, progress: ProgressFile) -> int:
         say("compiling")
         _train(rank, task, progress, start)
     _say_next(folder, context.world_size)
-    return 0
 
 
 def _on_first_step(context: DistContext, times: StartTimes) -> Callable[[float], None]:

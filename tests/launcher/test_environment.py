@@ -65,7 +65,7 @@ def test_without_a_cluster_nothing_of_mindspore_is_set() -> None:
 def test_what_the_user_has_set_stays() -> None:
     inherited = {
         "MS_NODE_TIMEOUT": "99",
-        "MS_DISABLE_HEARTBEAT": "0",
+        "MS_RETRY_INTERVAL_LOWER": "4",
         "OMP_NUM_THREADS": "5",
         "GLOG_v": "1",
         "PYTHONUNBUFFERED": "",
