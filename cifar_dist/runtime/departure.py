@@ -17,11 +17,11 @@ _LOOK_S = 0.05
 def depart(env: RankEnv, context: DistContext, *, patience_s: float = PATIENCE_S) -> None:
     """End this process with exit code 0, past MindSpore's own way out of a CPU cluster.
 
-    That one waits up to a second for the next heartbeat, and now and then crashes (MindSpore 2.10):
-    a run that has succeeded would end with 139. Before, all ranks must have come to their end, for
-    a sum of mccl returns before its last messages have been sent. A rank returns and ends as ever
-    that is alone, has an NPU, whose scheduler is not our launcher's and waits for a farewell, or
-    that does not see the others come to their end.
+    That one waits up to a second for the next heartbeat, and was seen to crash under mpirun and
+    without heartbeats (MindSpore 2.10): a run that has succeeded ends with 139 then. Before, all
+    ranks must have come to their end, for a sum of mccl returns before its last messages have been
+    sent. A rank returns and ends as ever that is alone, has an NPU, whose scheduler is not our
+    launcher's and waits for a farewell, or that does not see the others come to their end.
 
     Args:
         env: who started this rank.

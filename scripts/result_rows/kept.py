@@ -111,8 +111,10 @@ def keep(run_dir: Path, folder: Path) -> Kept:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    for name in (RESULT, METRICS, CONFIG):
+    for name in (RESULT, METRICS):
         shutil.copyfile(run_dir / name, folder / name)
+    recipe = (run_dir / CONFIG).read_text(encoding="utf-8")
+    (folder / CONFIG).write_text(recipe.replace(f"{ROOT}/", ""), encoding="utf-8")
     write_curve(found.records, folder / CURVE)
     return read_kept(folder)
 
