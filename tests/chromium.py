@@ -89,6 +89,7 @@ class Chromium:
         self.seen = Seen()
         self._number = 0
         self._session: str | None = None
+        self._target: str | None = None
         self._buffer = b""
 
     def __enter__(self) -> Chromium:
@@ -115,9 +116,14 @@ class Chromium:
         return self
 
     def _open_page(self) -> None:
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        """Go to a new page: what the one before still says is not taken for the new one's."""
+        before, self._session = self._target, None
+        self._target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=self._target, flatten=True)
+        if before is not None:
+            self.call("Target.closeTarget", targetId=before)
         self._session = attached["sessionId"]
+        self.seen = Seen()
         for domain in ("Page", "Network", "Log", "Runtime"):
             self.call(f"{domain}.enable")
 
@@ -138,7 +144,7 @@ class Chromium:
 
     def open(self, address: str, *, width: int, height: int, dark: bool = False) -> Seen:
         """Open a page as a window of this size would show it; return what it did meanwhile."""
-        self.seen = Seen()
+        self._open_page()
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -214,7 +220,8 @@ class Chromium:
 
     def _wait_for(self, event: str) -> None:
         deadline_s = time.monotonic() + LONG_S
-        while self._read(deadline_s).get("method") != event:
+        wanted = (self._session, event)
+        while wanted != ((message := self._read(deadline_s)).get("sessionId"), message.get("method")):
             pass
 
     def _read(self, deadline_s: float) -> dict[str, Any]:
@@ -228,7 +235,8 @@ class Chromium:
             self._buffer += block
         line, _, self._buffer = self._buffer.partition(b"\0")
         message: dict[str, Any] = json.loads(line)
-        self._note(message.get("method"), message.get("params", {}))
+        if message.get("sessionId") == self._session:
+            self._note(message.get("method"), message.get("params", {}))
         return message
 
     def _note(self, method: str | None, values: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from cifar_dist.data.augmented import AugmentedImages, look
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.data.epoch_views import Augmentation, EpochViews, augmentation_of
 from cifar_dist.data.shard import epoch_permutation, eval_shard, steps_per_epoch, train_indices
+from cifar_dist.data.shared_pages import let_go
 from cifar_dist.errors import ConfigError
 
 AS_USUAL = Augmentation()
@@ -204,10 +205,12 @@ def eval_batches(
     """Yield one rank's part of the test set, in batches of one shape.
 
     Over all ranks each image is under a True of the mask exactly once; all ranks get equally many
-    batches.
+    batches. Of images that are mapped from a file no more than a batch stays in this process.
     """
     indices, masks = eval_shard(
         len(dataset), batch_size=batch_size, rank=rank, world_size=world_size
     )
     for of_batch, mask in zip(indices, masks, strict=True):
-        yield EvalBatch(dataset.images_nchw[of_batch], dataset.labels[of_batch], mask)
+        batch = EvalBatch(dataset.images_nchw[of_batch], dataset.labels[of_batch], mask)
+        let_go(dataset.images_nchw)
+        yield batch

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import mmap
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -59,6 +60,18 @@ def share(
     except (OSError, RuntimeError) as error:
         _log.warning("the ranks of this host do not share the images' memory: %s", error)
         return make()
+
+
+def let_go(values: NDArray[np.uint8]) -> None:
+    """Count the pages of a mapped file no longer as this process's; a later look maps them again.
+
+    The system keeps them in its cache. Nothing happens to values that lie in memory of their own.
+    """
+    owner: object = values
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def _shared(path: Path, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:

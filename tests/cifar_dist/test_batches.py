@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,3 +135,26 @@ def test_evaluation_sees_every_image_once_and_unchanged(dataset: Dataset, world_
     assert len(lengths) == 1
     whole = zip(dataset.images_nchw, dataset.labels, strict=True)
     assert seen == {image.tobytes(): int(label) for image, label in whole}
+
+
+def test_evaluation_keeps_no_more_than_a_batch_of_a_mapped_file(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    path, shape = tmp_path / "images", (2000, 3, 32, 32)
+    np.resize(dataset.images_nchw, shape).tofile(path)
+    mapped = np.memmap(path, dtype=np.uint8, mode="r").reshape(shape)
+    images = replace(dataset, images_nchw=mapped, labels=np.resize(dataset.labels, len(mapped)))
+    held_kb = []
+    for at, batch in enumerate(eval_batches(images, batch_size=100, rank=0, world_size=1)):
+        np.testing.assert_array_equal(batch.images_nchw, dataset.images_nchw)
+        held_kb.append(resident_kb(path))
+        assert mapped[100 * at, 0, 0, 0] == dataset.images_nchw[0, 0, 0, 0]
+    assert len(held_kb) == 20
+    assert max(held_kb) == 0
+    assert resident_kb(path) > 0
+
+
+def resident_kb(path: Path) -> int:
+    """Return how much of a mapped file is counted as memory of this process."""
+    mappings = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    return sum(int(one.split("\nRss:")[1].split()[0]) for one in mappings)

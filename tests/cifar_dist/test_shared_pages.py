@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cifar_dist.data import shared_pages
-from cifar_dist.data.shared_pages import cache_folder, share
+from cifar_dist.data.shared_pages import cache_folder, let_go, share
 
 SOURCE = np.arange(shared_pages.SMALLEST_BYTES, dtype=np.uint8)
 
@@ -91,3 +91,16 @@ def test_two_processes_have_the_same_pages(tmp_path: Path) -> None:
     finally:
         for one in both:
             one.communicate(timeout=30)
+
+
+def test_pages_that_were_let_go_come_back_with_the_same_bytes(tmp_path: Path) -> None:
+    mapped = share("twice", SOURCE, twice, folder=tmp_path)
+    part = mapped[4096:].reshape(2, -1)
+    let_go(part)
+    np.testing.assert_array_equal(part.reshape(-1), twice()[4096:])
+
+
+def test_memory_of_its_own_cannot_be_let_go() -> None:
+    values = twice()
+    let_go(values)
+    np.testing.assert_array_equal(values, twice())
