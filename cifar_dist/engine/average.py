@@ -17,7 +17,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from cifar_dist.engine.buckets import Buckets, choose_buckets
 from cifar_dist.engine.gradients import Gradients
-from cifar_dist.runtime.context import joins_messages
+from cifar_dist.runtime.context import is_cpu
 
 JOINED_BYTES = 2**20
 """On a CPU larger gradients travel alone: to copy them costs as much as their message."""
@@ -30,7 +30,7 @@ def buckets_of(weights: Sequence[Parameter]) -> Buckets:
 
 def describe_messages(weights: Sequence[Parameter]) -> str:
     """Return what travels between the ranks in each step, for people."""
-    if joins_messages():
+    if not is_cpu():
         return str(buckets_of(weights))
     sizes = [4 * prod(weight.shape) for weight in weights]
     large = [size for size in sizes if size > JOINED_BYTES]
@@ -40,7 +40,7 @@ def describe_messages(weights: Sequence[Parameter]) -> str:
 
 def average_over_ranks(weights: Sequence[Parameter], world_size: int) -> nn.Cell:
     """Return what averages the gradients of these weights, a tuple in their order."""
-    if not joins_messages():
+    if is_cpu():
         return Joined(weights, world_size)
     mark(weights, buckets_of(weights))
     return nn.DistributedGradReducer(weights, True, world_size)

@@ -29,8 +29,9 @@ from cifar_dist.engine.precision import apply_precision
 from cifar_dist.engine.step import EvalStep, TrainStep
 from cifar_dist.engine.whitening import set_whitening
 from cifar_dist.models import create_model
+from cifar_dist.models.pooling import use_cpu_forms
 from cifar_dist.runtime.collectives import Collectives, collectives_of
-from cifar_dist.runtime.context import DistContext
+from cifar_dist.runtime.context import DistContext, is_cpu
 from cifar_dist.schedule import rates_of_run
 
 LOADERS: dict[str, type[TrainBatches] | type[GraphBatches]] = {
@@ -124,6 +125,8 @@ def build_eval_task(
         seed=config.train.seed,
         **config.model.options,
     )
+    if is_cpu():
+        use_cpu_forms(raw)
     network = apply_precision(raw, config.train)
     group = collectives_of(context)
     flip_step = EvalStep(FlipAverage(network)) if config.eval.flip_average else None

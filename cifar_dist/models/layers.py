@@ -17,6 +17,8 @@ import math
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from cifar_dist.models.pooling import MaxPool2x2
+
 BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # the share of the old running mean that is kept
 
@@ -150,7 +152,7 @@ def batch_norm(
     return cell
 
 
-def max_pool(kernel_px: int, *, stride: int, same: bool = False) -> nn.MaxPool2d:
+def max_pool(kernel_px: int, *, stride: int, same: bool = False) -> nn.Cell:
     """Make a maximum over windows of [N, C, H, W].
 
     Args:
@@ -158,10 +160,12 @@ def max_pool(kernel_px: int, *, stride: int, same: bool = False) -> nn.MaxPool2d
         stride: step of the window.
         same: let windows reach over the border, so that the result has ceil(H / stride) rows.
     """
+    if (kernel_px, stride, same) == (2, 2, False):
+        return MaxPool2x2()
     return nn.MaxPool2d(kernel_px, stride=stride, pad_mode="same" if same else "valid")
 
 
-def subsample(stride: int) -> nn.MaxPool2d:
+def subsample(stride: int) -> nn.Cell:
     """Take every stride-th row and column of [N, C, H, W]: a pool over single pixels."""
     return max_pool(1, stride=stride)
 

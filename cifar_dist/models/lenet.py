@@ -18,9 +18,10 @@ from __future__ import annotations
 from mindspore import Tensor, nn
 
 from cifar_dist.models import layers
+from cifar_dist.models.pooling import HasCpuForm, PooledConv
 
 
-class LeNet5(nn.Cell):
+class LeNet5(HasCpuForm):
     """Images [N, in_channels, 32, 32] -> logits [N, num_classes].
 
     Args:
@@ -37,6 +38,7 @@ class LeNet5(nn.Cell):
         self.conv2 = layers.valid_conv(6, 16, 5)
         self.relu = nn.ReLU()
         self.pool = layers.max_pool(2, stride=2)
+        self.pooled_conv = PooledConv(5)
         self.flatten = layers.flatten()
         self.fc1 = layers.dense(16 * 5 * 5, 120, before_relu=relu_between_dense)
         self.fc2 = layers.dense(120, 84, before_relu=relu_between_dense)
@@ -44,12 +46,18 @@ class LeNet5(nn.Cell):
         self.classifier = layers.dense(84, num_classes, before_relu=False)
 
     def construct(self, images_nchw: Tensor) -> Tensor:
-        x = self.pool(self.relu(self.conv1(images_nchw)))
-        x = self.pool(self.relu(self.conv2(x)))
-        x = self.flatten(x)
+        x = self.flatten(self.maps(images_nchw))
         x = self.dense_relu(self.fc1(x))
         x = self.dense_relu(self.fc2(x))
         return self.classifier(x)
+
+    def maps(self, images_nchw: Tensor) -> Tensor:
+        """Return what the dense layers look at: [N, 16, 5, 5]."""
+        if self.for_cpu and self.training:
+            x = self.pooled_conv(images_nchw, self.conv1.weight, self.conv1.bias)
+            return self.pooled_conv(x, self.conv2.weight, self.conv2.bias)
+        x = self.pool(self.relu(self.conv1(images_nchw)))
+        return self.pool(self.relu(self.conv2(x)))
 
 
 def build(*, num_classes: int, in_channels: int, stem: str, relu_between_dense: bool) -> nn.Cell:

@@ -88,10 +88,10 @@ def enter(env: RankEnv, *, mode: Literal["graph", "pynative"], device_target: st
     return DistContext(rank, world_size, device_target, device_id)
 
 
-def joins_messages() -> bool:
-    """Whether the device joins small all-reduces into large ones by itself."""
-    joins: bool = ms.get_context("device_target") != "CPU"
-    return joins
+def is_cpu() -> bool:
+    """Whether the device is the CPU."""
+    found: bool = ms.get_context("device_target") == "CPU"
+    return found
 
 
 def bind_threads(cpus: tuple[int, ...]) -> None:

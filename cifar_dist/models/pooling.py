@@ -1,0 +1,116 @@
+"""Maxima over windows of 2 x 2, in the form of the device and in one for CPUs.
+
+On a CPU MindSpore 2.10 takes longer for the gradient of a maximum pool than for most convolutions,
+and hands oneDNN convolutions of few channels in a layout for which it has only its slowest way. The
+forms here compute the same of operators that are fast there. They are used in training and on CPUs
+only (:func:`use_cpu_forms`): an NPU has fast operators for both, and what is evaluated or exported
+is the network as its paper has it. Measured by ``scripts/bench step``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+from numpy.typing import NDArray
+
+
+class HasCpuForm(nn.Cell):
+    """A cell that computes the same in two ways; ``for_cpu`` is the one of its training."""
+
+    for_cpu = False
+
+
+def use_cpu_forms(network: nn.Cell) -> None:
+    """Let all cells of a network train in their form for CPUs; not after it was compiled."""
+    for _, cell in network.cells_and_names():
+        if isinstance(cell, HasCpuForm):
+            cell.for_cpu = True
+
+
+def larger(one: Tensor, other: Tensor) -> Tensor:
+    """Return the maximum of two tensors, correct to rounding.
+
+    The operator Maximum and its gradient take many times as long on a CPU. Of equal numbers the
+    second gets the gradient.
+    """
+    return other + ops.relu(one - other)
+
+
+def largest_of_four(parts: Tensor, axis: int) -> Tensor:
+    """Return the maximum of the four equal parts of a tensor along an axis."""
+    size = parts.shape[axis] // 4
+    return larger(*ops.split(larger(*ops.split(parts, 2 * size, axis)), size, axis))
+
+
+class MaxPool2x2(HasCpuForm):
+    """The maximum of windows of 2 x 2: [N, C, H, W] -> [N, C, H // 2, W // 2]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(2, stride=2, pad_mode="valid")
+
+    def construct(self, x: Tensor) -> Tensor:
+        images, channels, height, width = x.shape
+        if not (self.for_cpu and self.training) or height % 2 or width % 2:
+            return self.pool(x)
+        windows = ops.reshape(x, (images * channels, height // 2, 2, width // 2, 2))
+        corners = ops.reshape(ops.transpose(windows, (2, 4, 0, 1, 3)), (4, -1))
+        return ops.reshape(largest_of_four(corners, 0), (images, channels, height // 2, width // 2))
+
+
+class PooledConv(nn.Cell):
+    """A convolution, ReLU and maximum of windows of 2 x 2 in one, for CPUs.
+
+    The four convolutions of a window are one, with four times the channels and a stride of 2: its
+    kernels are the given one at four places in K + 1 x K + 1 pixels. With each block of 2 x 2 pixels
+    as four channels of one pixel that is a convolution with a stride of 1, of 4 C channels and
+    kernels of (K + 1) / 2: two thirds of its numbers are not zero, and oneDNN is more than twice as
+    fast at it. The maximum needs no windows then.
+
+    Args:
+        kernel_px: K, odd.
+    """
+
+    def __init__(self, kernel_px: int) -> None:
+        super().__init__()
+        self.places = Tensor(places(kernel_px))
+        self.block_px = (kernel_px + 1) // 2
+
+    def construct(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """[N, C, H, W], [M, C, K, K], [M] -> [N, M, (H - K + 1) / 2, (W - K + 1) / 2].
+
+        H and W are even.
+        """
+        images, channels, height, width = x.shape
+        maps, px = weight.shape[0], self.block_px
+        blocks = ops.reshape(x, (images, channels, height // 2, 2, width // 2, 2))
+        blocks = ops.transpose(blocks, (0, 1, 3, 5, 2, 4))
+        blocks = ops.reshape(blocks, (images, 4 * channels, height // 2, width // 2))
+        flat = ops.reshape(weight, (maps * channels, -1))
+        kernels = ops.matmul(flat, ops.cast(self.places, weight.dtype))
+        kernels = ops.reshape(kernels, (maps, channels, 4, 4 * px * px))
+        kernels = ops.transpose(kernels, (2, 0, 1, 3))
+        kernels = ops.reshape(kernels, (4 * maps, 4 * channels, px, px))
+        corners = ops.conv2d(blocks, kernels, pad_mode="valid")
+        return ops.relu(ops.bias_add(largest_of_four(corners, 1), bias))
+
+
+def places(kernel_px: int) -> NDArray[np.float32]:
+    """Return where each number of a kernel stands in the four kernels of a window.
+
+    Args:
+        kernel_px: K, odd.
+
+    Returns:
+        float32[K K, 4 (K + 1) (K + 1)] of zeros and ones; the second axis counts the corner of the
+        window, row and column within a block of 2 x 2, then the row and column of the block.
+    """
+    blocks = (kernel_px + 1) // 2
+    found = np.zeros((kernel_px, kernel_px, 2, 2, 2, 2, blocks, blocks), dtype=np.float32)
+    for row in range(kernel_px):
+        for column in range(kernel_px):
+            for down in (0, 1):
+                for right in (0, 1):
+                    y, x = row + down, column + right
+                    found[row, column, down, right, y % 2, x % 2, y // 2, x // 2] = 1
+    return found.reshape(kernel_px**2, -1)
