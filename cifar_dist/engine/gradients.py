@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import mindspore as ms
-from mindspore import Tensor, ops
+from mindspore import Tensor, amp, ops
+
+from cifar_dist.runtime.context import is_cpu
+
+l2_loss = ops.L2Loss()
 
 Gradients = tuple[Tensor, ...]
 
@@ -26,7 +32,27 @@ def scale(gradients: Gradients, factor: Tensor | float) -> Gradients:
 
 def clip(gradients: Gradients, limit: float) -> Gradients:
     """Shorten the gradients, as one vector, to ``limit`` where it is longer (arXiv 1211.5063)."""
-    total = 0.0
+    norm = ops.sqrt(2.0 * half_squared_norm(gradients))
+    return scale(gradients, limit / ops.maximum(norm, limit))
+
+
+def finite_test() -> Callable[[Gradients], Tensor]:
+    """Return what tells whether all numbers of gradients are finite: bool[].
+
+    On a CPU that is whether the square of their norm is, which takes a third of the time of
+    amp.all_finite: a norm of 2e19 counts as infinite. An NPU may saturate instead of making
+    infinities, and has a flag of its own for it, at which amp.all_finite looks.
+    """
+    return has_finite_norm if is_cpu() else amp.all_finite
+
+
+def has_finite_norm(gradients: Gradients) -> Tensor:
+    return ops.isfinite(half_squared_norm(gradients))
+
+
+def half_squared_norm(gradients: Gradients) -> Tensor:
+    """Return half the sum of all squares, float32[]: a single operator for each gradient."""
+    total = ops.zeros((), ms.float32)
     for gradient in gradients:
-        total = total + ops.reduce_sum(ops.square(gradient))
-    return scale(gradients, limit / ops.maximum(ops.sqrt(total), limit))
+        total = total + l2_loss(ops.cast(gradient, ms.float32))
+    return total

@@ -18,7 +18,7 @@ from cifar_dist.data.batches import AnyBatch, DrawnBatch
 from cifar_dist.engine.adamw import AdamW
 from cifar_dist.engine.assign import assign
 from cifar_dist.engine.average import average_over_ranks
-from cifar_dist.engine.gradients import Gradients, add, clip, scale
+from cifar_dist.engine.gradients import Gradients, add, clip, finite_test, scale
 from cifar_dist.engine.lookahead import Lookahead
 from cifar_dist.engine.momentum import Momentum
 from cifar_dist.engine.parameter_groups import group_weights
@@ -86,6 +86,7 @@ class TrainStep(nn.Cell):
         asked = train.effective_loss_scale
         self.is_dynamic = asked == "dynamic"
         self.checks_overflow = train.amp != "O0" or asked != 1
+        self.are_finite = finite_test()
         self.takes_floats = config.data.loader != "project"
         self.network = network
         self.normalise = Normalise() if config.data.loader == "project" else nn.Identity()
@@ -151,7 +152,7 @@ class TrainStep(nn.Cell):
         else:
             loss, gradients = self.gradient_in_parts(batch)
         if not self.checks_overflow:
-            loss = ops.select(amp.all_finite(gradients), loss, self.not_a_number)
+            loss = ops.select(self.are_finite(gradients), loss, self.not_a_number)
         elif self.takes_floats:
             loss = ops.select(amp.all_finite((batch[0],)), loss, self.not_a_number)
         if not self.is_alone:
@@ -160,7 +161,7 @@ class TrainStep(nn.Cell):
         loss = loss / self.loss_scale
         if self.checks_overflow:
             gradients = scale(gradients, 1.0 / self.loss_scale)
-            if amp.all_finite(gradients):
+            if self.are_finite(gradients):
                 self.update(gradients, rates)
                 self.grow()
             else:
