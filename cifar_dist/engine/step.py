@@ -18,6 +18,7 @@ from cifar_dist.data.batches import AnyBatch, DrawnBatch
 from cifar_dist.engine.adamw import AdamW
 from cifar_dist.engine.assign import assign
 from cifar_dist.engine.average import average_over_ranks
+from cifar_dist.engine.cross_entropy import CrossEntropy
 from cifar_dist.engine.gradients import Gradients, add, clip, finite_test, scale
 from cifar_dist.engine.lookahead import Lookahead
 from cifar_dist.engine.momentum import Momentum
@@ -92,8 +93,7 @@ class TrainStep(nn.Cell):
         self.normalise = Normalise() if config.data.loader == "project" else nn.Identity()
         self.device_images = nn.Identity() if device_images is None else device_images
         self.mixes = config.data.mixup_alpha > 0 or config.data.cutmix_alpha > 0
-        reduction = "none" if self.mixes else "mean"
-        self.loss = nn.CrossEntropyLoss(reduction=reduction, label_smoothing=train.label_smoothing)
+        self.losses = CrossEntropy(train.label_smoothing)
         groups = group_weights(
             network.trainable_params(),
             rates,
@@ -134,11 +134,11 @@ class TrainStep(nn.Cell):
     def scaled_loss(self, images_nchw: Tensor, labels: Tensor, *mixing: Tensor) -> Tensor:
         images = self.normalise(self.device_images(images_nchw))
         logits = ops.cast(self.network(images), ms.float32)
-        loss = self.loss(logits, labels)
+        losses = self.losses(logits, labels)
         if self.mixes:
             share = mixing[1]
-            loss = ops.reduce_mean(share * loss + (1.0 - share) * self.loss(logits, mixing[0]))
-        return loss * self.loss_scale
+            losses = share * losses + (1.0 - share) * self.losses(logits, mixing[0])
+        return ops.reduce_mean(losses) * self.loss_scale
 
     def construct(self, *batch: Tensor) -> Tensor:
         """Take what :func:`step_inputs` returns; return this rank's mean loss, float32[].
@@ -237,9 +237,9 @@ class EvalStep(nn.Cell):
         super().__init__(auto_prefix=False)
         self.network = network
         self.normalise = Normalise()
-        self.loss = nn.CrossEntropyLoss(reduction="none")
+        self.losses = CrossEntropy()
         self.set_train(False)
 
     def construct(self, images_nchw: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logits = ops.cast(self.network(self.normalise(images_nchw)), ms.float32)
-        return logits, ops.cast(ops.argmax(logits, 1), ms.int32), self.loss(logits, labels)
+        return logits, ops.cast(ops.argmax(logits, 1), ms.int32), self.losses(logits, labels)

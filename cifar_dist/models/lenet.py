@@ -38,7 +38,8 @@ class LeNet5(HasCpuForm):
         self.conv2 = layers.valid_conv(6, 16, 5)
         self.relu = nn.ReLU()
         self.pool = layers.max_pool(2, stride=2)
-        self.pooled_conv = PooledConv(5)
+        self.pooled_conv1 = PooledConv(6, 5)
+        self.pooled_conv2 = PooledConv(16, 5)
         self.flatten = layers.flatten()
         self.fc1 = layers.dense(16 * 5 * 5, 120, before_relu=relu_between_dense)
         self.fc2 = layers.dense(120, 84, before_relu=relu_between_dense)
@@ -54,8 +55,8 @@ class LeNet5(HasCpuForm):
     def maps(self, images_nchw: Tensor) -> Tensor:
         """Return what the dense layers look at: [N, 16, 5, 5]."""
         if self.for_cpu and self.training:
-            x = self.pooled_conv(images_nchw, self.conv1.weight, self.conv1.bias)
-            return self.pooled_conv(x, self.conv2.weight, self.conv2.bias)
+            x = self.pooled_conv1(images_nchw, self.conv1.weight, self.conv1.bias)
+            return self.pooled_conv2(x, self.conv2.weight, self.conv2.bias)
         x = self.pool(self.relu(self.conv1(images_nchw)))
         return self.pool(self.relu(self.conv2(x)))
 

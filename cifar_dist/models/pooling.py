@@ -27,19 +27,24 @@ def use_cpu_forms(network: nn.Cell) -> None:
             cell.for_cpu = True
 
 
-def larger(one: Tensor, other: Tensor) -> Tensor:
-    """Return the maximum of two tensors, correct to rounding.
+class LargestOfFour(nn.Cell):
+    """The maximum of the four equal parts of a tensor along an axis, correct to rounding.
 
-    The operator Maximum and its gradient take many times as long on a CPU. Of equal numbers the
-    second gets the gradient.
+    It is made of a ReLU: the operator Maximum and its gradient take many times as long on a CPU. Of
+    equal numbers one gets the gradient.
     """
-    return other + ops.relu(one - other)
 
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.halves = ops.Split(axis, 2)
+        self.relu = ops.ReLU()
 
-def largest_of_four(parts: Tensor, axis: int) -> Tensor:
-    """Return the maximum of the four equal parts of a tensor along an axis."""
-    size = parts.shape[axis] // 4
-    return larger(*ops.split(larger(*ops.split(parts, 2 * size, axis)), size, axis))
+    def construct(self, parts: Tensor) -> Tensor:
+        return self.larger(self.larger(parts))
+
+    def larger(self, parts: Tensor) -> Tensor:
+        one, other = self.halves(parts)
+        return other + self.relu(one - other)
 
 
 class MaxPool2x2(HasCpuForm):
@@ -48,6 +53,7 @@ class MaxPool2x2(HasCpuForm):
     def __init__(self) -> None:
         super().__init__()
         self.pool = nn.MaxPool2d(2, stride=2, pad_mode="valid")
+        self.largest = LargestOfFour(0)
 
     def construct(self, x: Tensor) -> Tensor:
         images, channels, height, width = x.shape
@@ -55,7 +61,7 @@ class MaxPool2x2(HasCpuForm):
             return self.pool(x)
         windows = ops.reshape(x, (images * channels, height // 2, 2, width // 2, 2))
         corners = ops.reshape(ops.transpose(windows, (2, 4, 0, 1, 3)), (4, -1))
-        return ops.reshape(largest_of_four(corners, 0), (images, channels, height // 2, width // 2))
+        return ops.reshape(self.largest(corners), (images, channels, height // 2, width // 2))
 
 
 class PooledConv(nn.Cell):
@@ -67,14 +73,23 @@ class PooledConv(nn.Cell):
     kernels of (K + 1) / 2: two thirds of its numbers are not zero, and oneDNN is more than twice as
     fast at it. The maximum needs no windows then.
 
+    It is made of operators, not of functions: those take several times as long to compile.
+
     Args:
+        maps: M, how many the convolution makes.
         kernel_px: K, odd.
     """
 
-    def __init__(self, kernel_px: int) -> None:
+    def __init__(self, maps: int, kernel_px: int) -> None:
         super().__init__()
-        self.places = Tensor(places(kernel_px))
+        self.maps = maps
         self.block_px = (kernel_px + 1) // 2
+        self.places = Tensor(places(kernel_px))
+        self.place = ops.MatMul()
+        self.conv = ops.Conv2D(4 * maps, self.block_px, pad_mode="valid")
+        self.largest = LargestOfFour(1)
+        self.bias_add = ops.BiasAdd()
+        self.relu = ops.ReLU()
 
     def construct(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """[N, C, H, W], [M, C, K, K], [M] -> [N, M, (H - K + 1) / 2, (W - K + 1) / 2].
@@ -82,17 +97,16 @@ class PooledConv(nn.Cell):
         H and W are even.
         """
         images, channels, height, width = x.shape
-        maps, px = weight.shape[0], self.block_px
+        maps, px = self.maps, self.block_px
         blocks = ops.reshape(x, (images, channels, height // 2, 2, width // 2, 2))
         blocks = ops.transpose(blocks, (0, 1, 3, 5, 2, 4))
         blocks = ops.reshape(blocks, (images, 4 * channels, height // 2, width // 2))
         flat = ops.reshape(weight, (maps * channels, -1))
-        kernels = ops.matmul(flat, ops.cast(self.places, weight.dtype))
+        kernels = self.place(flat, ops.cast(self.places, weight.dtype))
         kernels = ops.reshape(kernels, (maps, channels, 4, 4 * px * px))
         kernels = ops.transpose(kernels, (2, 0, 1, 3))
         kernels = ops.reshape(kernels, (4 * maps, 4 * channels, px, px))
-        corners = ops.conv2d(blocks, kernels, pad_mode="valid")
-        return ops.relu(ops.bias_add(largest_of_four(corners, 1), bias))
+        return self.relu(self.bias_add(self.largest(self.conv(blocks, kernels)), bias))
 
 
 def places(kernel_px: int) -> NDArray[np.float32]:

@@ -102,7 +102,7 @@ def test_a_pooled_convolution_and_its_gradients_are_those_of_the_operators(
         random(4, maps, pooled, pooled, seed=6),
     )
     expected = both(ConvReluPool(), *inputs)
-    for found, wanted in zip(both(PooledConv(kernel), *inputs), expected, strict=True):
+    for found, wanted in zip(both(PooledConv(maps, kernel), *inputs), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 
 
