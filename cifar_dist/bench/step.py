@@ -20,6 +20,9 @@ from cifar_dist.bench.training import (
 BATCH_SIZE = 64
 CORES = sorted(os.sched_getaffinity(0))[:2]
 ONE, TWO = "one_rank", "two_ranks"
+SHORT_TURNS = 3
+"""Turns for each repetition: the shorter a turn, the more alike is the machine to both rivals."""
+
 APART = "two ranks that do not talk"
 """What the machine can do at most: two processes, each alone on a core, with half the images."""
 
@@ -37,7 +40,7 @@ def run(settings: Settings) -> Result:
 
 
 def _lenet5(settings: Settings) -> Result:
-    steps = 100 if settings.quick else 300
+    steps = 50 if settings.quick else 100
     turns = _compete("lenet5", settings, steps=steps, with_two=True)
     what = f"LeNet-5, batch {BATCH_SIZE}"
     rows = [
@@ -58,7 +61,7 @@ def _lenet5(settings: Settings) -> Result:
 
 
 def _resnet18(settings: Settings) -> Result:
-    steps = 2 if settings.quick else 4
+    steps = 1 if settings.quick else 2
     turns = _compete("resnet18", settings, steps=steps, with_two=False)
     what = f"ResNet-18, batch {BATCH_SIZE}, one rank"
     rows = [_faster("step_resnet18", what, turns[ONE], turns, MODEL_TRAIN, 1.0)]
@@ -81,7 +84,7 @@ def _compete(model: str, settings: Settings, *, steps: int, with_two: bool) -> d
         contestants.append(Together(APART, apart))
     return compete(
         contestants,
-        repetitions=settings.repetitions,
+        repetitions=SHORT_TURNS * settings.repetitions,
         folder=settings.subfolder(f"step_{model}"),
         timeout_s=settings.timeout_s,
     )
