@@ -8,8 +8,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from cifar_dist.commands import bench, config, evaluate, export, models, predict, schedule, train
 from cifar_dist.errors import CifarDistError, StoppedError
 from cifar_dist.observe.console import say
 from launcher.contract import (
@@ -25,6 +25,7 @@ DESCRIPTION = (
     "Train and evaluate image classifiers on CIFAR-10, on one device or as one rank of many."
 )
 _GLOG_ERROR = "3"
+_COMMANDS = ("train", "evaluate", "predict", "export", "models", "config", "schedule", "bench")
 _ALONE = ("config", "schedule", "models", "export")
 """Subcommands that join no group, whatever the environment says of one."""
 
@@ -71,8 +72,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     argparse gives the first words to a command's positional arguments, and before Python 3.12 takes
     those behind a later option for unknown.
     """
-    parser = _parser()
-    args, later = parser.parse_known_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser(words[:1])
+    args, later = parser.parse_known_args(words)
     if not hasattr(args, "overrides") or any(word.startswith("-") for word in later):
         if later:
             parser.error(f"unrecognized arguments: {' '.join(later)}")
@@ -81,13 +83,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(first: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the subcommand that the first word names, or of all.
+
+    The modules of the others are not imported then: that is a tenth of a second of each start.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m cifar_dist", description=DESCRIPTION, allow_abbrev=False
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (train, evaluate, predict, export, models, config, schedule, bench):
-        command.add_parser(subparsers)
+    for name in [name for name in _COMMANDS if name in first] or _COMMANDS:
+        import_module(f"cifar_dist.commands.{name}").add_parser(subparsers)
     return parser
 
 

@@ -220,9 +220,10 @@ class Chromium:
 
     def _wait_for(self, event: str) -> None:
         deadline_s = time.monotonic() + LONG_S
-        wanted = (self._session, event)
-        while wanted != ((message := self._read(deadline_s)).get("sessionId"), message.get("method")):
-            pass
+        while True:
+            message = self._read(deadline_s)
+            if (message.get("sessionId"), message.get("method")) == (self._session, event):
+                return
 
     def _read(self, deadline_s: float) -> dict[str, Any]:
         while b"\0" not in self._buffer:

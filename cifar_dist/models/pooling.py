@@ -67,11 +67,11 @@ class MaxPool2x2(HasCpuForm):
 class PooledConv(nn.Cell):
     """A convolution, ReLU and maximum of windows of 2 x 2 in one, for CPUs.
 
-    The four convolutions of a window are one, with four times the channels and a stride of 2: its
-    kernels are the given one at four places in K + 1 x K + 1 pixels. With each block of 2 x 2 pixels
-    as four channels of one pixel that is a convolution with a stride of 1, of 4 C channels and
-    kernels of (K + 1) / 2: two thirds of its numbers are not zero, and oneDNN is more than twice as
-    fast at it. The maximum needs no windows then.
+    The four convolutions of a window are one, with four times the maps and a stride of 2: its
+    kernels are the given one at four places in K + 1 x K + 1 pixels. With blocks of 2 x 2 pixels as
+    four channels of one pixel each it has a stride of 1, 4 C channels, and kernels of (K + 1) / 2
+    blocks. Two thirds of their numbers (K = 5) are not zero, and oneDNN is more than twice as fast
+    at it. The maximum needs no windows then.
 
     It is made of operators, not of functions: those take several times as long to compile.
 
