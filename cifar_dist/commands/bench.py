@@ -45,7 +45,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for name, what in {**BENCHES, ALL: "all of these, one after the other"}.items():
         one = names.add_parser(name, help=what, description=what)
         one.add_argument("--json", action="store_true", help="print one object (all: a list)")
-        one.add_argument("--repetitions", type=int, default=5, metavar="N", help="turns (5)")
+        one.add_argument(
+            "--repetitions", type=int, default=5, metavar="N", help="turns (5; step: 3 N)"
+        )
         one.add_argument("--quick", action="store_true", help="2 short turns: rough ratios")
         one.add_argument(
             "--gate",

@@ -160,9 +160,8 @@ def max_pool(kernel_px: int, *, stride: int, same: bool = False) -> nn.Cell:
         stride: step of the window.
         same: let windows reach over the border, so that the result has ceil(H / stride) rows.
     """
-    if (kernel_px, stride, same) == (2, 2, False):
-        return MaxPool2x2()
-    return nn.MaxPool2d(kernel_px, stride=stride, pad_mode="same" if same else "valid")
+    pool = nn.MaxPool2d(kernel_px, stride=stride, pad_mode="same" if same else "valid")
+    return MaxPool2x2(pool) if (kernel_px, stride, same) == (2, 2, False) else pool
 
 
 def subsample(stride: int) -> nn.Cell:

@@ -48,11 +48,15 @@ class LargestOfFour(nn.Cell):
 
 
 class MaxPool2x2(HasCpuForm):
-    """The maximum of windows of 2 x 2: [N, C, H, W] -> [N, C, H // 2, W // 2]."""
+    """The maximum of windows of 2 x 2: [N, C, H, W] -> [N, C, H // 2, W // 2].
 
-    def __init__(self) -> None:
+    Args:
+        pool: the device's own form.
+    """
+
+    def __init__(self, pool: nn.Cell) -> None:
         super().__init__()
-        self.pool = nn.MaxPool2d(2, stride=2, pad_mode="valid")
+        self.pool = pool
         self.largest = LargestOfFour(0)
 
     def construct(self, x: Tensor) -> Tensor:

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
+from cifar_dist.config import Config
+from cifar_dist.data.dataset import Dataset
+from cifar_dist.engine.task import build_train_task
 from cifar_dist.models import create_model, layers
 from cifar_dist.models.pooling import MaxPool2x2, PooledConv, places, use_cpu_forms
+from cifar_dist.runtime.context import DistContext
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +59,8 @@ class ConvReluPool(nn.Cell):
         return ops.max_pool2d(ops.relu(maps), 2, 2)
 
 
-def cpu_pool() -> MaxPool2x2:
-    pool = MaxPool2x2()
+def cpu_pool() -> nn.Cell:
+    pool = layers.max_pool(2, stride=2)
     use_cpu_forms(pool)
     return pool
 
@@ -139,6 +143,32 @@ def test_lenet5_trains_alike_and_is_evaluated_as_its_paper_has_it() -> None:
     np.testing.assert_allclose(its_gradient, gradient, rtol=1e-3, atol=1e-5)
     evaluated = [one.set_train(False)(Tensor(x)).asnumpy() for one in networks]
     np.testing.assert_array_equal(*evaluated)
+
+
+def test_in_training_a_cpu_does_not_ask_the_operators() -> None:
+    x = random(2, 3, 32, 32)
+    pool, network = cpu_pool(), lenet(for_cpu=True)
+    expected = [one.set_train()(Tensor(x)).asnumpy() for one in (pool, network)]
+    others = cpu_pool(), lenet(for_cpu=True)
+    for one in others:
+        one.pool = nn.Identity()
+    found = [one.set_train()(Tensor(x)).asnumpy() for one in others]
+    for one, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, wanted)
+
+
+def test_a_training_run_on_a_cpu_has_the_forms_for_cpus() -> None:
+    data = {"source": "synthetic", "global_batch_size": 4}
+    train = {"epochs": 1, "amp": "O0"}
+    config = Config.model_validate(
+        {"model": {"name": "lenet5"}, "data": data, "train": train, "optimizer": {"lr": 0.1}}
+    )
+    images = Dataset(
+        np.zeros((8, 3, 32, 32), np.uint8), np.zeros(8, np.int32), tuple("abcdefghij"), "test"
+    )
+    task = build_train_task(config, DistContext(0, 1, "CPU", 0), images, images)
+    assert task.evaluation.network.for_cpu
+    assert task.evaluation.network.pool.for_cpu
 
 
 def test_layers_make_the_pool_that_has_a_form_for_cpus() -> None:
