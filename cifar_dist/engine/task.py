@@ -29,7 +29,7 @@ from cifar_dist.engine.precision import apply_precision
 from cifar_dist.engine.step import EvalStep, TrainStep
 from cifar_dist.engine.whitening import set_whitening
 from cifar_dist.models import create_model
-from cifar_dist.models.pooling import use_cpu_forms
+from cifar_dist.models.cpu_form import use_cpu_forms
 from cifar_dist.runtime.collectives import Collectives, collectives_of
 from cifar_dist.runtime.context import DistContext, is_cpu
 from cifar_dist.schedule import rates_of_run

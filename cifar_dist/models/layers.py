@@ -17,6 +17,7 @@ import math
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from cifar_dist.models.conv3x3 import Conv3x3
 from cifar_dist.models.pooling import MaxPool2x2
 
 BATCH_NORM_EPS = 1e-5
@@ -36,17 +37,20 @@ def conv(
     [N, in_channels, H, W] -> [N, out_channels, ceil(H / stride), ceil(W / stride)].
     Weights are normal with variance 2 / fan-out (He et al. 2015, section 2.2).
     """
-    cell = nn.Conv2d(
-        in_channels,
-        out_channels,
-        kernel_px,
-        stride=stride,
-        pad_mode="pad",
-        padding=kernel_px // 2,
-        has_bias=bias,
-        weight_init="zeros",
-        bias_init="zeros",
-    )
+    if (kernel_px, stride) == (3, 1):
+        cell: nn.Conv2d = Conv3x3(in_channels, out_channels, bias=bias)
+    else:
+        cell = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_px,
+            stride=stride,
+            pad_mode="pad",
+            padding=kernel_px // 2,
+            has_bias=bias,
+            weight_init="zeros",
+            bias_init="zeros",
+        )
     cell.weight_std = math.sqrt(2 / (kernel_px * kernel_px * out_channels))
     return cell
 

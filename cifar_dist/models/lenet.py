@@ -18,7 +18,8 @@ from __future__ import annotations
 from mindspore import Tensor, nn
 
 from cifar_dist.models import layers
-from cifar_dist.models.pooling import HasCpuForm, PooledConv
+from cifar_dist.models.cpu_form import HasCpuForm
+from cifar_dist.models.pooling import PooledConv
 
 
 class LeNet5(HasCpuForm):

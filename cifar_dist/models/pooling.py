@@ -2,9 +2,7 @@
 
 On a CPU MindSpore 2.10 takes longer for the gradient of a maximum pool than for most convolutions,
 and hands oneDNN convolutions of few channels in a layout for which it has only its slowest way. The
-forms here compute the same of operators that are fast there. They are used in training and on CPUs
-only (:func:`use_cpu_forms`): an NPU has fast operators for both, and what is evaluated or exported
-is the network as its paper has it. Measured by ``scripts/bench step``.
+forms here compute the same of operators that are fast there. Measured by ``scripts/bench step``.
 """
 
 from __future__ import annotations
@@ -13,18 +11,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
-
-class HasCpuForm(nn.Cell):
-    """A cell that computes the same in two ways; ``for_cpu`` is the one of its training."""
-
-    for_cpu = False
-
-
-def use_cpu_forms(network: nn.Cell) -> None:
-    """Let all cells of a network train in their form for CPUs; not after it was compiled."""
-    for _, cell in network.cells_and_names():
-        if isinstance(cell, HasCpuForm):
-            cell.for_cpu = True
+from cifar_dist.models.cpu_form import HasCpuForm
 
 
 class LargestOfFour(nn.Cell):

@@ -13,7 +13,8 @@ from cifar_dist.config import Config
 from cifar_dist.data.dataset import Dataset
 from cifar_dist.engine.task import build_train_task
 from cifar_dist.models import create_model, layers
-from cifar_dist.models.pooling import MaxPool2x2, PooledConv, places, use_cpu_forms
+from cifar_dist.models.cpu_form import use_cpu_forms
+from cifar_dist.models.pooling import MaxPool2x2, PooledConv, places
 from cifar_dist.runtime.context import DistContext
 
 
