@@ -50,13 +50,12 @@ class Winograd(nn.Cell):
         """[N, C, H, W], [M, C, 3, 3] -> [N, M, H, W]."""
         images, _, height, width = x.shape
         maps, channels, _, _ = weight.shape
-        kernels = self.times_rows(kernel_matrix(), self.reshape(weight, (maps * channels, 9)))
-        if height <= WHOLE_PX and width <= WHOLE_PX:
-            kernels = self.reshape(kernels, (PRODUCTS * PRODUCTS, maps, channels))
-            result = self.of_whole_images(x, kernels)
-        else:
-            kernels = self.reshape(kernels, (PRODUCTS, 1, PRODUCTS, maps, channels))
-            result = self.by_axis(x, self.tile(kernels, (1, tiles_along(width), 1, 1, 1)))
+        is_whole = height <= WHOLE_PX and width <= WHOLE_PX
+        across = 1 if is_whole else tiles_along(width)
+        kernels = self.reshape(weight, (maps * channels, 9))
+        kernels = self.times_rows(kernel_matrix(across), kernels)
+        kernels = self.reshape(kernels, (PRODUCTS * across * PRODUCTS, maps, channels))
+        result = self.of_whole_images(x, kernels) if is_whole else self.by_axis(x, kernels)
         return self.reshape(result, (images, maps, height, width))
 
     def of_whole_images(self, x: Tensor, kernels: Tensor) -> Tensor:
@@ -78,9 +77,8 @@ class Winograd(nn.Cell):
         rows = self.reshape(rows, (in_row, images * channels, height))
         tiles = self.all_times_rows(self.repeated(axis_matrix(height), in_row), rows)
         tiles = self.reshape(tiles, (in_row * PRODUCTS, -1, channels))
-        maps = kernels.shape[3]
-        kernels = self.reshape(kernels, (in_row * PRODUCTS, maps, channels))
         products = self.all_times_rows(tiles, kernels)
+        maps = kernels.shape[1]
         products = self.reshape(products, (in_row, -1, images * maps))
         columns = self.repeated(result_axis_matrix(height), in_row)
         columns = self.all_columns_times(products, columns)
@@ -135,10 +133,10 @@ def while_compiled(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
 
 @while_compiled
-def kernel_matrix() -> Tensor:
-    """Return [products of W and H, 9]."""
-    both = np.einsum("wx,hy->whyx", of_kernel(), of_kernel())
-    return Tensor(both.reshape(PRODUCTS * PRODUCTS, 9))
+def kernel_matrix(tiles: int) -> Tensor:
+    """Return [products of W, tiles of W, products of H; 9]; all tiles have the same."""
+    both = np.einsum("wx,t,hy->wthyx", of_kernel(), np.ones(tiles, np.float32), of_kernel())
+    return Tensor(both.reshape(-1, 9))
 
 
 @while_compiled
