@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from cifar_dist.models.cpu_form import use_cpu_forms
 
 
 @pytest.fixture(autouse=True, params=[ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=["graph", "pynative"])
-def mode(request: pytest.FixtureRequest) -> None:
+def mode(request: pytest.FixtureRequest) -> Iterator[None]:
     ms.set_context(mode=request.param)
+    yield
+    ms.set_context(mode=ms.GRAPH_MODE)
 
 
 def random(*shape: int, seed: int = 3) -> np.ndarray:
