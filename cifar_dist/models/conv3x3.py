@@ -95,29 +95,11 @@ part, for parts take the precision of their network."""
 
 
 class Conv3x3(nn.Conv2d, HasCpuForm):
-    """A convolution with a border of one zero: [N, C, H, W] -> [N, M, H, W].
-
-    Args:
-        in_channels: C.
-        out_channels: M.
-        bias: add one number to each map.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, bias: bool) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            3,
-            pad_mode="pad",
-            padding=1,
-            has_bias=bias,
-            weight_init="zeros",
-            bias_init="zeros",
-        )
-        self.is_wide = min(in_channels, out_channels) >= LEAST_CHANNELS
+    """A convolution of stride 1 with a border of one zero: [N, C, H, W] -> [N, M, H, W]."""
 
     def construct(self, x: Tensor) -> Tensor:
-        if not (self.for_cpu and self.training and self.is_wide and x.dtype == ms.float32):
+        is_wide = min(self.in_channels, self.out_channels) >= LEAST_CHANNELS
+        if not (self.for_cpu and self.training and is_wide and x.dtype == ms.float32):
             return super().construct(x)
         images, _, height, width = x.shape
         if images * tiles_along(height) * tiles_along(width) < LEAST_TILES:

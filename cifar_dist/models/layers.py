@@ -37,20 +37,18 @@ def conv(
     [N, in_channels, H, W] -> [N, out_channels, ceil(H / stride), ceil(W / stride)].
     Weights are normal with variance 2 / fan-out (He et al. 2015, section 2.2).
     """
-    if (kernel_px, stride) == (3, 1):
-        cell: nn.Conv2d = Conv3x3(in_channels, out_channels, bias=bias)
-    else:
-        cell = nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel_px,
-            stride=stride,
-            pad_mode="pad",
-            padding=kernel_px // 2,
-            has_bias=bias,
-            weight_init="zeros",
-            bias_init="zeros",
-        )
+    kind = Conv3x3 if (kernel_px, stride) == (3, 1) else nn.Conv2d
+    cell = kind(
+        in_channels,
+        out_channels,
+        kernel_px,
+        stride=stride,
+        pad_mode="pad",
+        padding=kernel_px // 2,
+        has_bias=bias,
+        weight_init="zeros",
+        bias_init="zeros",
+    )
     cell.weight_std = math.sqrt(2 / (kernel_px * kernel_px * out_channels))
     return cell
 

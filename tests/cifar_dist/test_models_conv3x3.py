@@ -56,7 +56,7 @@ def test_a_convolution_and_its_gradients_are_those_of_the_operator(
 
 
 def wide(*, for_cpu: bool, bias: bool = False) -> nn.Cell:
-    conv = Conv3x3(LEAST_CHANNELS, LEAST_CHANNELS + 2, bias=bias)
+    conv = layers.conv(LEAST_CHANNELS, LEAST_CHANNELS + 2, 3, bias=bias)
     conv.weight.set_data(Tensor(random(*conv.weight.shape)))
     if bias:
         conv.bias.set_data(Tensor(random(*conv.bias.shape, seed=4)))
@@ -95,7 +95,7 @@ def test_float16_of_one_network_is_not_that_of_another() -> None:
 
 
 def test_few_channels_are_left_to_the_operator() -> None:
-    x, convs = Tensor(random(8, 3, 8, 8)), [Conv3x3(3, 64, bias=False) for _ in range(2)]
+    x, convs = Tensor(random(8, 3, 8, 8)), [layers.conv(3, 64, 3) for _ in range(2)]
     for conv in convs:
         conv.weight.set_data(Tensor(random(*conv.weight.shape)))
     use_cpu_forms(convs[1])
