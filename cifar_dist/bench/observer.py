@@ -11,10 +11,13 @@ class AtGate:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
+        self._due = gate.stretch
 
     def record(self, record: Record) -> None:
-        if not isinstance(record, TrainRecord) or record.step % self._gate.stretch:
+        if not isinstance(record, TrainRecord) or record.step < self._due:
             return
+        assert record.step == self._due, "a stretch must end with a step that is logged"
+        self._due += self._gate.stretch
         if not self._gate.wait(data_wait_ms=record.data_wait_ms):
             raise SystemExit(0)
 

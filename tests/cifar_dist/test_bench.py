@@ -7,18 +7,23 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from cifar_dist.bench import memory
 from cifar_dist.bench.contest import BenchError, Contestant, Running, Together, compete
+from cifar_dist.bench.gate import Gate
+from cifar_dist.bench.observer import AtGate
 from cifar_dist.bench.predict import Machine, Workload, all_reduce_s, predict
 from cifar_dist.bench.published import checks
 from cifar_dist.bench.reduce import run_ranks
 from cifar_dist.bench.result import Comparison, Figure, Result, table
 from cifar_dist.bench.settings import Settings
 from cifar_dist.bench.spread import Spread, spread, times_faster
+from cifar_dist.bench.training import ours
 from cifar_dist.cli import main
+from cifar_dist.observe.records import TrainRecord
 
 LIMIT_S = 120.0
 GATE = "from cifar_dist.bench.gate import Gate\ngate = Gate.from_environ()\n"
@@ -74,6 +79,35 @@ def test_programs_take_turns_and_the_first_turns_do_not_count(tmp_path: Path) ->
     for one in turns.values():
         assert one.facts == [{"turn": 2}, {"turn": 3}]
         assert one.images_per_s == [40 / seconds for seconds in one.seconds]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 20, 50, 100])
+def test_a_stretch_of_ours_ends_with_a_step_that_is_logged(steps: int, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, folder=tmp_path)
+    command = ours("one", "lenet5", settings, batch_size=64, steps=steps).command
+    (interval,) = [word for word in command if word.startswith("monitor.log_interval=")]
+    assert steps % int(interval.partition("=")[2]) == 0
+
+
+def test_the_gate_waits_after_each_stretch_and_notices_one_that_was_too_long() -> None:
+    waits: list[float] = []
+
+    class OpenGate:
+        stretch = 4
+
+        def wait(self, *, data_wait_ms: float) -> bool:
+            waits.append(data_wait_ms)
+            return True
+
+    def step(number: int) -> TrainRecord:
+        return TrainRecord(1, number, 0.0, 0.1, None, None, float(number), 1.0, 1)
+
+    gate = AtGate(cast("Gate", OpenGate()))
+    for number in (2, 4, 6, 8):
+        gate.record(step(number))
+    assert waits == [4.0, 8.0]
+    with pytest.raises(AssertionError, match="must end with a step that is logged"):
+        gate.record(step(16))
 
 
 def test_programs_that_run_together_are_done_when_all_are(tmp_path: Path) -> None:
